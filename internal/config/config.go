@@ -1,0 +1,175 @@
+// Package config turns the operator's TOML file into a Config: what is where,
+// how much at once, who may have which secret, and what is mirrored.
+//
+// Secrets are declarations here, never values that were fetched: the hook links
+// this package, and must not be able to resolve one. Everything is checked when
+// it is read, every fault at once, with its line; nothing else in quire
+// validates settings.
+package config
+
+import (
+	"time"
+)
+
+// Config is a whole configuration with defaults filled in.
+type Config struct {
+	// Path is the file this came from; "" when there was none.
+	Path string `toml:"-"`
+
+	StateDir       string   `toml:"state_dir"`
+	MaxRuns        int      `toml:"max_runs"`          // runs at the same time
+	MaxJobs        int      `toml:"max_jobs"`          // jobs at the same time in one run
+	MaxRunsPerPush int      `toml:"max_runs_per_push"` // further refs are reported and not run
+	RunTimeout     Duration `toml:"run_timeout"`       // 0: none
+	KillGrace      Duration `toml:"kill_grace"`        // between SIGTERM and SIGKILL
+	Linger         Duration `toml:"linger"`            // how long an idle worker stays
+	KeepWorkspace  string   `toml:"keep_workspace"`    // never, failed, always
+
+	Hook      Hook              `toml:"hook"`
+	Env       Env               `toml:"env"`
+	Log       Log               `toml:"log"`
+	Eval      Eval              `toml:"eval"`
+	Retention Retention         `toml:"retention"`
+	Executor  Executor          `toml:"executor"`
+	Limits    Limits            `toml:"limits"`
+	Web       Web               `toml:"web"`
+	SSH       SSH               `toml:"ssh"`
+	Secrets   map[string]Secret `toml:"-"` // by name; decoded apart, see secrets.go
+	Identity  string            `toml:"-"` // [secrets] identity: age identity file
+	Mirrors   []Mirror          `toml:"mirror"`
+	Notify    []Notify          `toml:"notify"`
+}
+
+// Hook is what a pusher meets.
+type Hook struct {
+	Wait       string   `toml:"wait"`        // none, start, finish
+	WaitLimit  Duration `toml:"wait_limit"`  // after that the report goes on without the pusher
+	StallLimit Duration `toml:"stall_limit"` // how long the pusher's terminal may take no bytes
+}
+
+// Env is what of the server's environment a job may see.
+type Env struct {
+	Pass []string          `toml:"pass"` // variables passed on if set
+	Set  map[string]string `toml:"set"`  // variables set for every job
+}
+
+// Log bounds what is kept of a command's output.
+type Log struct {
+	MaxBytes Size `toml:"max_bytes"` // per sh call; the rest is counted and dropped
+}
+
+// Eval bounds the pipeline's own code (not the commands it runs).
+type Eval struct {
+	Timeout Duration `toml:"timeout"` // evaluating ci.fnl, and each stretch of a run-fn between primitives
+	Memory  Size     `toml:"memory"`  // of the supervising process
+}
+
+// Retention is what `quire gc` keeps, per repository.
+type Retention struct {
+	Runs int      `toml:"runs"` // this many newest finished runs; 0: all
+	Age  Duration `toml:"age"`  // and none older; 0: any age
+}
+
+// Executor says where commands run.
+type Executor struct {
+	Default string         `toml:"default"` // host, bwrap, docker
+	Image   string         `toml:"image"`   // docker: if the pipeline names none
+	Network string         `toml:"network"` // docker: network name; "none" cuts it off; bwrap: "none" or "host"
+	Rootfs  string         `toml:"rootfs"`  // bwrap: another root than the host's
+	For     []ExecutorRule `toml:"for"`     // the first rule that matches the repository wins
+}
+
+// ExecutorRule chooses an executor for some repositories.
+type ExecutorRule struct {
+	Repos   []string `toml:"repos"`
+	Use     string   `toml:"use"`
+	Image   string   `toml:"image"`
+	Network string   `toml:"network"`
+	Rootfs  string   `toml:"rootfs"`
+}
+
+// Limits bound one run's commands. Zero is no limit.
+type Limits struct {
+	CPU    float64  `toml:"cpu"` // cores
+	Memory Size     `toml:"memory"`
+	PIDs   int      `toml:"pids"`
+	Wall   Duration `toml:"wall"` // per sh call
+}
+
+// Web is where `quire serve` listens and what its pages are called from outside.
+type Web struct {
+	Listen  string `toml:"listen"`
+	BaseURL string `toml:"base_url"`
+}
+
+// SSH is trust in SSH servers that mirrors go to.
+type SSH struct {
+	KnownHosts []string `toml:"known_hosts"` // lines of OpenSSH's known_hosts format
+}
+
+// Secret declares where a secret is kept and who may have it. Exactly one of
+// the sources is set.
+type Secret struct {
+	Name string `toml:"-"`
+
+	Value      string   `toml:"value"`
+	File       string   `toml:"file"`
+	Env        string   `toml:"env"`
+	Command    []string `toml:"command"`
+	Credential string   `toml:"credential"` // name in $CREDENTIALS_DIRECTORY
+	Age        string   `toml:"age"`        // armored
+	AgeFile    string   `toml:"age_file"`
+
+	Repos   []string `toml:"repos"`   // empty: every repository
+	Refs    []string `toml:"refs"`    // empty: every ref
+	Jobs    []string `toml:"jobs"`    // empty: every job
+	Protect bool     `toml:"protect"` // only to a pipeline identical with the default branch's
+}
+
+// Mirror is a copy kept for every push, without a pipeline.
+type Mirror struct {
+	Name     string   `toml:"name"` // default: the URL's host
+	Repos    []string `toml:"repos"`
+	URL      string   `toml:"url"` // {repo} and {owner} stand for the repository's and its parent directory's name
+	Secret   string   `toml:"secret"`
+	Refs     []string `toml:"refs"`
+	Exclude  []string `toml:"exclude"`
+	Force    string   `toml:"force"`  // lease, never
+	Delete   string   `toml:"delete"` // owned, never
+	RetryFor Duration `toml:"retry_for"`
+	Create   bool     `toml:"create"` // make a missing remote repository
+	Status   bool     `toml:"status"` // report jobs as commit statuses
+	API      string   `toml:"api"`    // base URL of the forge's API, where it cannot be told from URL
+	Forge    string   `toml:"forge"`  // github, gitlab, gitea, forgejo; default: told from the host
+}
+
+// Notify is somebody who wants to know how runs end.
+type Notify struct {
+	Repos   []string `toml:"repos"`
+	Refs    []string `toml:"refs"`
+	On      []string `toml:"on"`      // failed, fixed, succeeded, mirror; default failed and fixed
+	Mail    []string `toml:"mail"`    // addresses, through sendmail
+	Webhook string   `toml:"webhook"` // URL that gets a POST of JSON
+	Secret  string   `toml:"secret"`  // names the secret that signs the webhook's body
+}
+
+// Defaults is the configuration of a machine without a file.
+func Defaults() Config {
+	return Config{
+		StateDir:       defaultStateDir(),
+		MaxRuns:        2,
+		MaxJobs:        4,
+		MaxRunsPerPush: 20,
+		RunTimeout:     Duration(time.Hour),
+		KillGrace:      Duration(5 * time.Second),
+		Linger:         Duration(30 * time.Second),
+		KeepWorkspace:  "never",
+		Hook:           Hook{Wait: "finish", WaitLimit: Duration(10 * time.Minute), StallLimit: Duration(10 * time.Second)},
+		Env:            Env{Pass: []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR"}},
+		Log:            Log{MaxBytes: 64 << 20},
+		Eval:           Eval{Timeout: Duration(10 * time.Second), Memory: 512 << 20},
+		Retention:      Retention{Runs: 200, Age: Duration(90 * 24 * time.Hour)},
+		Executor:       Executor{Default: "host"},
+		Web:            Web{Listen: "127.0.0.1:7780"},
+	}
+}

@@ -1,0 +1,51 @@
+package event
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+)
+
+// The ULID alphabet (Crockford base 32) in lower case: no i, l, o, u, so an id
+// read aloud or typed from a screen is not mistaken.
+const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+// IDLen is the length of an id in bytes: 26 digits of 5 bits for 128 bits.
+const IDLen = 26
+
+// NewID makes an id for a push or run: 48 bits of Unix milliseconds, then 80
+// random bits, as a ULID (github.com/ulid/spec) in lower case. Ids of different
+// milliseconds sort by time, byte-wise. It is written here because the hook
+// links nothing it can do without.
+func NewID(at time.Time) string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	ms := uint64(at.UnixMilli())
+	var t [8]byte
+	binary.BigEndian.PutUint64(t[:], ms)
+	copy(b[:6], t[2:])
+	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	var out [IDLen]byte
+	for i := IDLen - 1; i >= 0; i-- {
+		out[i] = idAlphabet[lo&31]
+		lo = lo>>5 | hi<<59
+		hi >>= 5
+	}
+	return string(out[:])
+}
+
+// ValidID reports whether s has the form of an id. Ids name files, so anything
+// read from outside is checked before it becomes part of a path.
+func ValidID(s string) bool {
+	if len(s) != IDLen {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' && c != 'i' && c != 'l' && c != 'o' && c != 'u' {
+			continue
+		}
+		return false
+	}
+	return true
+}

@@ -1,0 +1,85 @@
+// Package executor says what it means to run a job's command somewhere, and
+// chooses the somewhere: the host, a bubblewrap sandbox, a Docker container
+// (the packages host, bwrap and docker below this one).
+//
+// An executor that is asked for and absent is an error that names what to
+// install. There is no falling back to a weaker one.
+package executor
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Executor is where the commands of one run are executed.
+//
+// Implementations pass the conformance suite in executortest.
+type Executor interface {
+	// Exec runs one command to its end, writing its output as it comes. It
+	// may be called from several goroutines. When it returns, no process of
+	// the command is left and nothing more is written to stdout or stderr:
+	// what outlived the command (a daemon, a child that holds the pipe open)
+	// has been ended.
+	//
+	// A command that ran has an Exit and no error, whatever its status. An
+	// error means it could not be run: no such program, executor gone. When
+	// ctx is done the command is ended (SIGTERM, grace, SIGKILL, to the last
+	// process) and Exec returns the Exit it came to together with
+	// context.Cause(ctx).
+	Exec(ctx context.Context, c Command, stdout, stderr io.Writer) (Exit, error)
+
+	// Close ends whatever of the run is left and gives back what the executor
+	// holds (a container, a network, a cgroup). It is called once, after the
+	// runtime guard is released, with a context that bounds the clean-up.
+	Close(ctx context.Context) error
+}
+
+// Command is one command, complete: nothing is inherited.
+type Command struct {
+	Argv    []string // never empty; a shell string arrives as sh -c STRING
+	Env     []string // NAME=VALUE, the command's whole environment
+	Dir     string   // absolute or relative to the workspace; "" is its root
+	Stdin   []byte   // nil: /dev/null
+	Timeout time.Duration
+	Image   string // docker: the job's own image; "" is the run's
+}
+
+// Exit is how a command ended.
+type Exit struct {
+	Code     int    // 0–255; 128+n when signal n ended it
+	Signal   string // "SIGKILL" …; "" when it exited by itself
+	TimedOut bool
+	Limit    string // which limit ended it: "memory", "pids", "wall"; "" none
+}
+
+// Spec is what an executor needs to know of its run.
+type Spec struct {
+	RunID     string
+	GitDir    string // bare repository: its objects are readable in the workspace, never writable
+	Workspace string // absolute
+	RunDir    string // runs/ID, for sockets and logs of the executor's own
+
+	Image   string // docker: as ci.image or the configuration says; "" if neither
+	Network string
+	Rootfs  string // bwrap
+	Limits  Limits
+	Grace   time.Duration // between SIGTERM and SIGKILL
+
+	// Hidden are host paths that no command may see where the executor can
+	// hide them: the configuration, the state directory, other repositories.
+	Hidden []string
+
+	// Progress tells a person what takes long ("pulling golang:1.26 …").
+	Progress func(text string)
+	// Container is told when a container has started and when it has stopped,
+	// with its name; the run records it. Not called by the host executor.
+	Container func(started bool, name string)
+}
+
+// Limits bound the run's commands; zero is no limit.
+type Limits struct {
+	CPU    float64 // cores
+	Memory int64   // bytes
+	PIDs   int
+}
