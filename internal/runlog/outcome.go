@@ -1,0 +1,124 @@
+package runlog
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"quire/internal/event"
+)
+
+// Outcome is how a run ended. Its file is the last thing a run writes: who
+// finds it knows that the other files of the run grow no more.
+type Outcome struct {
+	Run    string         `json:"run"`
+	Number int64          `json:"number"`
+	State  event.RunState `json:"state"` // a final one
+	Reason string         `json:"reason,omitempty"`
+	Jobs   []JobOutcome   `json:"jobs,omitempty"`
+
+	FinishedAt time.Time     `json:"finished_at"`
+	Duration   time.Duration `json:"duration_ns"`
+
+	ReplacedBy string `json:"replaced_by,omitempty"`
+}
+
+// JobOutcome is how a job ended, in the order of the pipeline.
+type JobOutcome struct {
+	ID       string         `json:"id"`
+	State    event.JobState `json:"state"`
+	Attempt  int            `json:"attempt,omitempty"`
+	Reason   string         `json:"reason,omitempty"`
+	Duration time.Duration  `json:"duration_ns"`
+}
+
+// WriteOutcome ends the run's files.
+func (d Dir) WriteOutcome(o Outcome) error {
+	data, err := json.MarshalIndent(o, "", "  ")
+	if err == nil {
+		err = writeAtomic(d.OutcomeFile(), append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("write outcome of run %s: %w", o.Run, err)
+	}
+	return nil
+}
+
+// Outcome reads how the run ended. While it has not, the error is
+// fs.ErrNotExist.
+func (d Dir) Outcome() (Outcome, error) {
+	var o Outcome
+	data, err := os.ReadFile(d.OutcomeFile())
+	if err != nil {
+		return o, err
+	}
+	if err := json.Unmarshal(data, &o); err != nil {
+		return o, fmt.Errorf("read outcome: %w", err)
+	}
+	return o, nil
+}
+
+// Ended reports whether the run is over.
+func (d Dir) Ended() bool {
+	_, err := os.Stat(d.OutcomeFile())
+	return err == nil
+}
+
+// Taken is the worker's answer to a push: which runs it made, and what the
+// pusher must be told besides. It is written once, when the push leaves the
+// spool.
+type Taken struct {
+	Push  string     `json:"push"`
+	Runs  []TakenRun `json:"runs"`
+	Notes []string   `json:"notes"`
+}
+
+// TakenRun names a run that a push made.
+type TakenRun struct {
+	ID     string `json:"id"`
+	Number int64  `json:"number"`
+	Ref    string `json:"ref"`
+	New    string `json:"new"`
+}
+
+// PushesDir is the directory of the answers, for those who watch it.
+func PushesDir(stateDir string) string { return filepath.Join(stateDir, "pushes") }
+
+// TakenFile is where the answer to a push appears.
+func TakenFile(stateDir, pushID string) string {
+	return filepath.Join(PushesDir(stateDir), pushID+".json")
+}
+
+// WriteTaken publishes the answer to a push.
+func WriteTaken(stateDir string, t Taken) error {
+	if t.Runs == nil {
+		t.Runs = []TakenRun{}
+	}
+	if t.Notes == nil {
+		t.Notes = []string{}
+	}
+	data, err := json.Marshal(t)
+	if err == nil {
+		err = writeAtomic(TakenFile(stateDir, t.Push), append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("answer push %s: %w", t.Push, err)
+	}
+	return nil
+}
+
+// ReadTaken reads the answer to a push. While there is none, the error is
+// fs.ErrNotExist.
+func ReadTaken(stateDir, pushID string) (Taken, error) {
+	var t Taken
+	data, err := os.ReadFile(TakenFile(stateDir, pushID))
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(data, &t); err != nil {
+		return t, fmt.Errorf("read answer to push %s: %w", pushID, err)
+	}
+	return t, nil
+}
