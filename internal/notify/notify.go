@@ -1,0 +1,106 @@
+// Package notify tells people and programs how a run ended: by mail through the
+// machine's sendmail, and by an HTTP POST of JSON.
+//
+// It decides who wants to know and delivers; it keeps nothing. A notification
+// that cannot be delivered after a few tries is given up and said so: the run's
+// outcome is in the store either way. Commit statuses on a forge are the mirror's
+// business, since they go where the commits go.
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"quire/internal/event"
+)
+
+// What a rule can ask for.
+const (
+	OnFailed    = "failed"    // every run that did not succeed
+	OnFixed     = "fixed"     // the first success after a failure
+	OnSucceeded = "succeeded" // every success
+)
+
+// Rule is somebody who wants to know.
+type Rule struct {
+	Repos, Refs []string // globs; empty: all
+	On          []string
+	Mail        []string // addresses
+	Webhook     string   // URL
+	Key         []byte   // signs the webhook's body if not empty
+}
+
+// Report is what there is to tell. Every string in it is redacted already.
+type Report struct {
+	Run  event.Run
+	Jobs []event.Job
+	// Before is how the previous finished run of the same ref ended; "" if
+	// there was none.
+	Before event.RunState
+	// Link is the run's page, if pages are served.
+	Link string
+}
+
+// Sender delivers. Its zero value uses the machine's sendmail and a client of
+// its own.
+type Sender struct {
+	Sendmail string // path; "" looks in the usual places
+	Poster   Poster
+}
+
+// Deliver tells everybody whom the rules name. It goes on after a failure, and the error
+// has every delivery that was given up.
+func (s Sender) Deliver(ctx context.Context, rules []Rule, r Report) error {
+	var errs []error
+	for _, rule := range rules {
+		if !rule.wants(r) {
+			continue
+		}
+		if len(rule.Mail) > 0 {
+			if err := s.mail(ctx, rule.Mail, r); err != nil {
+				errs = append(errs, fmt.Errorf("mail to %s: %w", strings.Join(rule.Mail, ", "), err))
+			}
+		}
+		if rule.Webhook != "" {
+			if err := s.Poster.post(ctx, rule.Webhook, rule.Key, r); err != nil {
+				errs = append(errs, fmt.Errorf("webhook: %w", err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (rule Rule) wants(r Report) bool {
+	if !matchAny(rule.Repos, r.Run.GitDir, event.MatchRepo) || !matchAny(rule.Refs, r.Run.Ref, event.MatchRef) {
+		return false
+	}
+	switch r.Run.State {
+	case event.RunSucceeded:
+		broken := r.Before == event.RunFailed || r.Before == event.RunOrphaned
+		return slices.Contains(rule.On, OnSucceeded) || broken && slices.Contains(rule.On, OnFixed)
+	case event.RunFailed, event.RunOrphaned:
+		return slices.Contains(rule.On, OnFailed)
+	}
+	return false // canceled and replaced: somebody here did that on purpose
+}
+
+// matchAny reports whether one of the patterns matches; none means all. A
+// malformed pattern matches nothing.
+func matchAny(patterns []string, name string, match func(pattern, name string) (bool, error)) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
+		ok, err := match(p, name)
+		return ok && err == nil
+	})
+}
+
+// headline is the report in one line.
+func (r Report) headline() string {
+	state := string(r.Run.State)
+	if r.Run.State == event.RunSucceeded && r.Before == event.RunFailed {
+		state = "fixed"
+	}
+	return fmt.Sprintf("%s %s: %s (run %d, %s)", event.RepoName(r.Run.GitDir), event.ShortRef(r.Run.Ref), state, r.Run.Number, event.ShortOID(r.Run.New))
+}
