@@ -1,0 +1,209 @@
+// Package gitrepo reads the commits, files and refs of a bare repository, and
+// makes tags in it.
+//
+// There are two ways to the objects, and Open chooses. go-git reads in this
+// process, without starting anything, but loads every pack index into memory
+// first (97 ms and 48 MB at 445,000 objects) and knows neither SHA-256, reftable,
+// partial clones nor worktreeConfig. Git's own plumbing, `git cat-file --batch`,
+// costs one child (some 2 ms) and reads everything that the git beside it reads.
+// So: go-git where the indexes are small and the repository plain, the plumbing
+// for the rest, and the plumbing also when go-git stumbles (a repack moved the
+// packs away under it; an object is corrupt and git's message says it better).
+//
+// It does not push, fetch, check out, or move any branch.
+package gitrepo
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// MaxFile is the largest file, in bytes, that File returns. What is read here is
+// source text; a larger blob is an error, not memory.
+const MaxFile = 32 << 20
+
+// ErrNotFound is wrapped by the error for an object that the repository does
+// not hold.
+var ErrNotFound = errors.New("no such object")
+
+// Repo is one open repository. It may be used from several goroutines at once.
+type Repo struct {
+	gitDir string
+	mu     sync.Mutex // src, and the one child behind it
+	src    source
+	spare  func() (source, error) // the plumbing, for when src stumbles; nil once used
+}
+
+// source is the raw repository, as go-git or git's plumbing shows it. What
+// commits, trees and tags mean is read in one place, from the bytes.
+type source interface {
+	// object returns the object's type ("commit", "tree", "blob", "tag") and
+	// content. Above MaxFile bytes the content is nil and the size tells.
+	object(oid string) (kind string, data []byte, size int64, err error)
+	resolve(ref string) (oid string, found bool, err error)
+	refs(prefix string) ([]Ref, error)
+	head() (string, error)
+	isAncestor(ancestor, descendant string) (bool, error)
+	createTag(name, target string, note *Annotation) (string, error)
+	close() error
+}
+
+// Ref is a ref and the object it names: for an annotated tag, the tag object.
+type Ref struct {
+	Name string
+	OID  string
+}
+
+// Open opens the repository at gitDir: a bare repository, or the .git directory
+// of a checkout or linked worktree. Close it.
+func Open(gitDir string) (*Repo, error) {
+	if err := looksLikeRepository(gitDir); err != nil {
+		return nil, err
+	}
+	plumbing := func() (source, error) { return openPlumbing(gitDir) }
+	if cheapForGoGit(gitDir) {
+		if src, err := openGoGit(gitDir); err == nil {
+			return &Repo{gitDir: gitDir, src: src, spare: plumbing}, nil
+		}
+	}
+	src, err := plumbing()
+	if err != nil {
+		return nil, err
+	}
+	return &Repo{gitDir: gitDir, src: src}, nil
+}
+
+// looksLikeRepository gives a missing or wrong path its own sentence; git's
+// "not a git repository: (NULL)" helps nobody.
+func looksLikeRepository(gitDir string) error {
+	if _, err := os.Stat(gitDir); err != nil {
+		return fmt.Errorf("open repository: %w", err)
+	}
+	if _, err := os.Lstat(filepath.Join(gitDir, "HEAD")); err != nil {
+		return fmt.Errorf("open repository %s: it holds no HEAD, so it is no git directory", gitDir)
+	}
+	return nil
+}
+
+// GitDir is the path that Open was given.
+func (r *Repo) GitDir() string { return r.gitDir }
+
+// Close ends the child, if one was started. The Repo is of no use afterwards.
+func (r *Repo) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spare = nil
+	return r.src.close()
+}
+
+// do runs one reading and, if go-git could not do it, the same with git's
+// plumbing, which stays in use from then on. The caller holds r.mu.
+func (r *Repo) do(read func(source) error) error {
+	err := read(r.src)
+	if err == nil || r.spare == nil {
+		return err
+	}
+	next, openErr := r.spare()
+	if openErr != nil {
+		return err
+	}
+	r.spare = nil
+	r.src.close()
+	r.src = next
+	return read(next)
+}
+
+// ResolveRef is the object that a ref names, following symbolic refs. The name
+// is full ("refs/heads/main") or HEAD. A ref that does not exist, or a HEAD
+// whose branch is not born yet, is not found and no error.
+func (r *Repo) ResolveRef(name string) (oid string, found bool, err error) {
+	if name != "HEAD" && !strings.HasPrefix(name, "refs/") {
+		return "", false, fmt.Errorf("resolve ref %s: want a full name, refs/…, or HEAD", name)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err = r.do(func(s source) error {
+		oid, found, err = s.resolve(name)
+		return err
+	})
+	if err != nil {
+		return "", false, fmt.Errorf("resolve ref %s: %w", name, err)
+	}
+	return oid, found, nil
+}
+
+// Refs lists the refs whose full names start with prefix ("refs/" for all),
+// sorted by name. Symbolic refs below refs/ are shown as what they point at.
+func (r *Repo) Refs(prefix string) ([]Ref, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []Ref
+	err := r.do(func(s source) (err error) {
+		out, err = s.refs(prefix)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list refs: %w", err)
+	}
+	return out, nil
+}
+
+// DefaultBranch is the full name of the branch that HEAD names, born or not;
+// "" if HEAD is detached.
+func (r *Repo) DefaultBranch() (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var head string
+	err := r.do(func(s source) (err error) {
+		head, err = s.head()
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("read HEAD: %w", err)
+	}
+	return head, nil
+}
+
+// IsAncestor reports whether ancestor can be reached from descendant, or is it:
+// whether moving a branch from the one to the other is a fast-forward. Either
+// may be an annotated tag. An object that is not here is an error that wraps
+// ErrNotFound.
+func (r *Repo) IsAncestor(ancestor, descendant string) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a, err := r.commit(ancestor)
+	if err != nil {
+		return false, err
+	}
+	d, err := r.commit(descendant)
+	if err != nil {
+		return false, err
+	}
+	if a.OID == d.OID {
+		return true, nil
+	}
+	var yes bool
+	err = r.do(func(s source) (err error) {
+		yes, err = s.isAncestor(a.OID, d.OID)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("is %.12s an ancestor of %.12s: %w", a.OID, d.OID, err)
+	}
+	return yes, nil
+}
+
+// checkOID guards what is handed to a child's standard input or a file name.
+func checkOID(oid string) error {
+	if len(oid) != 40 && len(oid) != 64 {
+		return fmt.Errorf("malformed object id %q", oid)
+	}
+	if strings.Trim(oid, "0123456789abcdef") != "" {
+		return fmt.Errorf("malformed object id %q", oid)
+	}
+	return nil
+}

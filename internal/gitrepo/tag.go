@@ -1,0 +1,125 @@
+package gitrepo
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Annotation makes a tag an annotated one. The zero time means now.
+type Annotation struct {
+	Message string
+	Tagger  Signature
+}
+
+// TagElsewhereError is a tag that exists and names something else. Tags do not
+// move, so nothing was changed.
+type TagElsewhereError struct {
+	Tag  string // without refs/tags/
+	Have string // the commit (or object) it names
+	Want string // the commit that should have been tagged
+}
+
+func (e *TagElsewhereError) Error() string {
+	return fmt.Sprintf("tag %s exists on %.12s, so it cannot be put on %.12s", e.Tag, e.Have, e.Want)
+}
+
+var errTagExists = errors.New("the tag exists")
+
+// CreateTag puts the tag name on commit (which may be given as an annotated tag
+// and is then peeled): a lightweight one, or with a note an annotated one. It
+// returns the object that refs/tags/NAME names afterwards. If the tag is on
+// that commit already it is left as it is, and created is false; elsewhere, the
+// error is a *TagElsewhereError.
+//
+// Two processes that make the same tag at the same moment both succeed: git's
+// own lock on the ref decides which of them made it.
+func (r *Repo) CreateTag(name, commit string, note *Annotation) (oid string, created bool, err error) {
+	if err := CheckTagName(name); err != nil {
+		return "", false, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, err := r.commit(commit)
+	if err != nil {
+		return "", false, fmt.Errorf("create tag %s: %w", name, err)
+	}
+	if oid, err := r.tagOn(name, c.OID); oid != "" || err != nil {
+		return oid, false, err
+	}
+	if note != nil && note.Tagger.When.IsZero() {
+		dated := *note
+		dated.Tagger.When = time.Now()
+		note = &dated
+	}
+	oid, err = r.src.createTag(name, c.OID, note)
+	if errors.Is(err, errTagExists) {
+		if oid, err := r.tagOn(name, c.OID); oid != "" || err != nil {
+			return oid, false, err
+		}
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("create tag %s: %w", name, err)
+	}
+	return oid, true, nil
+}
+
+// tagOn is what the tag names if it is on commit, "" if there is no such tag,
+// and an error if it is elsewhere.
+func (r *Repo) tagOn(name, commit string) (string, error) {
+	var oid string
+	var found bool
+	err := r.do(func(s source) (err error) {
+		oid, found, err = s.resolve("refs/tags/" + name)
+		return err
+	})
+	if err != nil || !found {
+		return "", err
+	}
+	at := oid
+	if c, err := r.commit(oid); err == nil {
+		at = c.OID
+	}
+	if at != commit {
+		return "", &TagElsewhereError{Tag: name, Have: at, Want: commit}
+	}
+	return oid, nil
+}
+
+// CheckTagName reports a name that git does not take as a tag's, by the rules
+// of git-check-ref-format(1), and one that starts with a dash, which git's own
+// `git tag` refuses too.
+func CheckTagName(name string) error {
+	bad := func(why string) error { return fmt.Errorf("malformed tag name %q: %s", name, why) }
+	switch {
+	case name == "":
+		return bad("it is empty")
+	case name == "HEAD":
+		return bad("git keeps this name for itself")
+	case strings.HasPrefix(name, "-"):
+		return bad("it starts with a dash")
+	case strings.Contains(name, ".."), strings.Contains(name, "@{"), name == "@":
+		return bad("git reads \"..\", \"@{\" and \"@\" as something else")
+	case strings.HasSuffix(name, "."):
+		return bad("it ends with a dot")
+	case len(name) > 200:
+		return bad("it is longer than 200 bytes")
+	}
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c == 0x7f || strings.IndexByte(" ~^:?*[\\", c) >= 0 {
+			return bad(fmt.Sprintf("it holds the character %q", c))
+		}
+	}
+	for _, part := range strings.Split(name, "/") {
+		switch {
+		case part == "":
+			return bad("it has an empty part between slashes")
+		case strings.HasPrefix(part, "."):
+			return bad("a part of it starts with a dot")
+		case strings.HasSuffix(part, ".lock"):
+			return bad("a part of it ends with .lock")
+		}
+	}
+	return nil
+}
