@@ -1,0 +1,60 @@
+// Package host runs a job's commands on this machine as the user that quire
+// runs as. It bounds and cleans up, and hides nothing: what that user may read,
+// a command may read.
+package host
+
+import (
+	"context"
+	"io"
+
+	"quire/internal/executor"
+	"quire/internal/executor/local"
+	"quire/internal/executor/procs"
+)
+
+type host struct {
+	run       local.Runner
+	workspace string
+}
+
+// New makes the executor of one run. It makes this process a subreaper.
+func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
+	if err := procs.BecomeSubreaper(); err != nil {
+		return nil, err
+	}
+	group, err := procs.OpenCgroup(spec.RunID)
+	if err != nil {
+		group = nil // the commands' other marks must do
+	}
+	return over(spec, group), nil
+}
+
+func over(spec executor.Spec, group *procs.Cgroup) *host {
+	return &host{workspace: spec.Workspace, run: local.Runner{RunID: spec.RunID, Grace: spec.Grace, Group: group}}
+}
+
+func (h *host) Exec(ctx context.Context, c executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
+	if err := local.Check(c.Argv, c.Env); err != nil {
+		return executor.Exit{}, err
+	}
+	dir, err := local.Dir(h.workspace, c.Dir)
+	if err != nil {
+		return executor.Exit{}, err
+	}
+	env := local.Env(c.Env, h.run.RunID)
+	path, err := local.Look(c.Argv[0], dir, env)
+	if err != nil {
+		return executor.Exit{}, err
+	}
+	return h.run.Run(ctx, local.Program{
+		Path: path, Argv: c.Argv, Env: env, Dir: dir, Stdin: c.Stdin, Timeout: c.Timeout,
+	}, stdout, stderr)
+}
+
+func (h *host) Close(context.Context) error {
+	procs.ReapOrphans(h.run.RunID)
+	if h.run.Group != nil {
+		return h.run.Group.Close()
+	}
+	return nil
+}

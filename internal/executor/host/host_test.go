@@ -1,0 +1,44 @@
+package host_test
+
+import (
+	"testing"
+
+	"quire/internal/executor"
+	"quire/internal/executor/executortest"
+	"quire/internal/executor/host"
+	"quire/internal/executor/local"
+	"quire/internal/executor/procs"
+)
+
+func open(t testing.TB, spec executor.Spec) executor.Executor {
+	t.Helper()
+	x, err := host.New(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func TestConformance(t *testing.T) {
+	traits := executortest.Traits{Path: local.DefaultPath}
+	t.Run("with a cgroup", func(t *testing.T) {
+		group, err := procs.OpenCgroup(executortest.RunID(t))
+		if err != nil {
+			executortest.Needs(t, "a writable cgroup v2: "+err.Error())
+		}
+		if err := group.Close(); err != nil {
+			t.Fatal(err)
+		}
+		executortest.Run(t, traits, open)
+	})
+	t.Run("without a cgroup", func(t *testing.T) {
+		executortest.Run(t, traits, func(t testing.TB, spec executor.Spec) executor.Executor {
+			t.Helper()
+			x, err := host.NewWithoutCgroup(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return x
+		})
+	})
+}

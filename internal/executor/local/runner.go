@@ -1,0 +1,205 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"quire/internal/executor"
+	"quire/internal/executor/procs"
+
+	"golang.org/x/sys/unix"
+)
+
+// Runner runs the commands of one run.
+type Runner struct {
+	RunID  string
+	Grace  time.Duration // between SIGTERM and SIGKILL; 0 is DefaultGrace
+	Limits *procs.Limits // nil: none asked for
+	Group  *procs.Cgroup // nil: none to be had
+}
+
+// DefaultGrace is how long a command has to end itself after SIGTERM, if
+// nothing else is said.
+const DefaultGrace = 5 * time.Second
+
+// Drain is how long a command's background processes may go on writing after
+// it has ended by itself. Those that do not hold its output are ended at once.
+const Drain = 2 * time.Second
+
+// Program is a command that was looked up: which file, started how.
+type Program struct {
+	Path    string // of the file
+	Argv    []string
+	Env     []string // whole
+	Dir     string   // absolute
+	Stdin   []byte   // nil: /dev/null
+	Timeout time.Duration
+	Files   []*os.File // further descriptors, from 3
+}
+
+// Run runs a program to its end, as executor.Executor.Exec says.
+func (r *Runner) Run(ctx context.Context, p Program, stdout, stderr io.Writer) (executor.Exit, error) {
+	if ctx.Err() != nil {
+		return executor.Exit{}, context.Cause(ctx)
+	}
+	stdin, err := input(p.Stdin)
+	if err != nil {
+		return executor.Exit{}, err
+	}
+	out, err := openOutput(stdout, stderr)
+	if err != nil {
+		stdin.Close()
+		return executor.Exit{}, err
+	}
+	before := r.Limits.Hits()
+	c, err := r.start(p, append([]*os.File{stdin, out.stdout(), out.stderr()}, p.Files...))
+	stdin.Close()
+	out.started()
+	if err != nil {
+		out.abandon()
+		return executor.Exit{}, refused(p.Argv, p.Env, p.Path, err)
+	}
+	exit, err := r.watch(ctx, c, p.Timeout, out)
+	if hit := r.Limits.Hits().Since(before, exit.Code, exit.Signal); hit != "" && exit.Limit == "" {
+		exit.Limit = hit
+	}
+	return exit, err
+}
+
+func (r *Runner) start(p Program, files []*os.File) (*procs.Command, error) {
+	attr := os.ProcAttr{Dir: p.Dir, Env: p.Env, Files: files}
+	for try := 0; ; try++ {
+		c, err := r.Limits.Start(r.RunID, r.Group, p.Path, p.Argv, attr)
+		// A program that was just written may still be open for writing in a
+		// child that another goroutine is starting, for the moment until its
+		// exec (golang.org/issue/22315).
+		if err == nil || try == 20 || !isTextBusy(err) {
+			return c, err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// watch sees a started command through to its last process and byte.
+func (r *Runner) watch(ctx context.Context, c *procs.Command, timeout time.Duration, out *output) (executor.Exit, error) {
+	type ending struct {
+		status syscall.WaitStatus
+		err    error
+	}
+	main := make(chan ending, 1)
+	ended := make(chan struct{})
+	go func() { // ends with the process, which every way below sees to
+		status, err := c.Wait()
+		main <- ending{status, err}
+		close(ended)
+	}()
+	var expired <-chan time.Time
+	if timeout > 0 {
+		t := time.NewTimer(timeout)
+		defer t.Stop()
+		expired = t.C
+	}
+	var exit executor.Exit
+	var cause, stuck error
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		cause = context.Cause(ctx)
+		stuck = r.end(c, ended)
+	case <-expired:
+		exit.TimedOut = true
+		stuck = r.end(c, ended)
+	}
+	if stuck != nil {
+		// Its main process may be among those that cannot be ended; its number
+		// and pipes stay with it, and the program can do no better.
+		select {
+		case <-ended:
+		default:
+			out.finish()
+			return exit, stuck
+		}
+	}
+	e := <-main
+	if left, err := c.Left(); err != nil || len(left) > 0 {
+		drain := time.NewTimer(Drain)
+		defer drain.Stop()
+		select {
+		case <-out.done: // whatever is left does not write any more
+		case <-drain.C:
+		case <-ctx.Done():
+			cause = context.Cause(ctx)
+		case <-expired:
+			exit.TimedOut = true
+		}
+		if err := r.end(c, ended); err != nil && stuck == nil {
+			stuck = err
+		}
+	}
+	writeErr := out.finish()
+	c.Release()
+	exit.Code, exit.Signal = status(e.status)
+	if exit.TimedOut {
+		exit.Limit = "wall"
+	}
+	for _, err := range []error{cause, e.err, stuck, writeErr} {
+		if err != nil {
+			return exit, err
+		}
+	}
+	return exit, nil
+}
+
+// end ends a command: SIGTERM to all of it, then, when the grace is over,
+// SIGKILL until nothing is left.
+func (r *Runner) end(c *procs.Command, ended <-chan struct{}) error {
+	grace := r.Grace
+	if grace <= 0 {
+		grace = DefaultGrace
+	}
+	deadline := time.NewTimer(grace)
+	defer deadline.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	c.Signal(unix.SIGTERM) // what is refused here is refused again, and told, below
+	c.Signal(unix.SIGCONT) // a stopped process takes its SIGTERM only when it goes on
+	for waiting := true; waiting; {
+		if left, err := c.Left(); err == nil && len(left) == 0 {
+			break
+		}
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			waiting = false
+		}
+	}
+	if err := c.Kill(); err != nil {
+		return err
+	}
+	<-ended
+	return nil
+}
+
+// status is a wait status in the shell's terms.
+func status(w syscall.WaitStatus) (code int, signal string) {
+	if !w.Signaled() {
+		return w.ExitStatus(), ""
+	}
+	n := int(w.Signal())
+	return 128 + n, SignalName(n)
+}
+
+// SignalName is a signal's name, "SIGRTMIN+3" for one of the nameless.
+func SignalName(n int) string {
+	if name := unix.SignalName(unix.Signal(n)); name != "" {
+		return name
+	}
+	if n >= 34 && n <= 64 { // as glibc and musl count: the first two are the library's own
+		return fmt.Sprintf("SIGRTMIN+%d", n-34)
+	}
+	return fmt.Sprintf("signal %d", n)
+}

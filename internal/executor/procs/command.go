@@ -1,0 +1,290 @@
+package procs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Marks in the environment. A run's commands carry both.
+const (
+	EnvRun  = "QUIRE_RUN"  // the run's id
+	EnvExec = "QUIRE_EXEC" // one command of one run, unique on this machine
+)
+
+// Command is the processes of one started command: the one that was started
+// and everything that came of it.
+type Command struct {
+	runID   string
+	main    *os.Process
+	reaped  bool   // under own's lock
+	entry   string // QUIRE_EXEC=…
+	tag     tag
+	group   *Cgroup // nil: none to be had
+	leaf    *leaf
+	orphans bool // it is known to have made processes that may outlive their parents
+}
+
+// own are the commands of this process that have not been reaped, by pid. The
+// lock is held while a process is started and while one is reaped, so that a
+// pid under it means one thing.
+var own = struct {
+	sync.Mutex
+	mains map[int]*Command
+}{mains: map[int]*Command{}}
+
+// Start starts a program as the leader of a session of its own, with the mark
+// of the command in its environment and in the run's cgroup. This process must
+// be a subreaper. attr has no Sys.
+func Start(runID string, group *Cgroup, name string, argv []string, attr os.ProcAttr) (*Command, error) {
+	c := &Command{runID: runID, tag: newTag(runID), group: group}
+	// The boot's clock and our pid make the mark unique: a supervisor's pid
+	// comes again, its start time with it does not.
+	c.entry = EnvExec + "=" + runID + "." + identity() + "." + strconv.FormatUint(uint64(c.tag)&(1<<20-1), 10)
+	attr.Env = append(slices.Clip(attr.Env), c.entry)
+	attr.Sys = &syscall.SysProcAttr{Setsid: true}
+	if group != nil {
+		if l, err := group.take(); err == nil { // else it is followed by its other marks
+			c.leaf = l
+			attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(l.self.Fd())
+		}
+	}
+	own.Lock()
+	defer own.Unlock()
+	main, err := os.StartProcess(name, argv, &attr)
+	if err != nil && c.leaf != nil && cgroupRefused(err) {
+		// Processes may not be moved between the two cgroups (somebody else's
+		// delegation); the command itself may be fine.
+		group.give(c.leaf)
+		c.leaf = nil
+		attr.Sys.UseCgroupFD = false
+		main, err = os.StartProcess(name, argv, &attr)
+	}
+	if err != nil {
+		if c.leaf != nil {
+			group.give(c.leaf)
+		}
+		return nil, err
+	}
+	c.main = main
+	c.tag.put(main.Pid)
+	own.mains[main.Pid] = c
+	return c, nil
+}
+
+// cgroupRefused says whether a start may have failed for the cgroup's sake
+// (clone(2): CLONE_INTO_CGROUP).
+func cgroupRefused(err error) bool {
+	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EOPNOTSUPP) ||
+		errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENODEV)
+}
+
+var identity = sync.OnceValue(func() string {
+	p, _ := Look(os.Getpid())
+	return strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(p.Start, 36)
+})
+
+// PID is the number of the process that was started.
+func (c *Command) PID() int { return c.main.Pid }
+
+// Wait returns how the started process ended. Others of the command may still
+// run: see Left.
+func (c *Command) Wait() (syscall.WaitStatus, error) {
+	for { // first without reaping, so that the lock is not held meanwhile
+		err := unix.Waitid(unix.P_PID, c.main.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	own.Lock()
+	defer own.Unlock()
+	state, err := c.main.Wait()
+	c.reaped = true
+	delete(own.mains, c.main.Pid)
+	if err != nil {
+		return 0, fmt.Errorf("waiting for process %d: %w", c.main.Pid, err)
+	}
+	return state.Sys().(syscall.WaitStatus), nil
+}
+
+// Left are the processes of the command that still run, the started one among
+// them. Orphans of the command that wait to be reaped are, on the way.
+func (c *Command) Left() ([]Process, error) {
+	own.Lock()
+	defer own.Unlock()
+	if c.leaf != nil {
+		return c.leftInLeaf()
+	}
+	if c.reaped && len(own.mains) == 0 && childless() {
+		return nil, nil
+	}
+	all, err := table()
+	if err != nil {
+		return nil, err
+	}
+	in := map[int]bool{}
+	for _, p := range all {
+		if c.roots(p) {
+			in[p.PID] = true
+		}
+	}
+	below(all, in)
+	var left []Process
+	for _, p := range all {
+		switch {
+		case !in[p.PID]:
+		case !p.Dead():
+			left = append(left, p)
+		case p.Parent == os.Getpid() && own.mains[p.PID] == nil:
+			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
+		}
+	}
+	return left, nil
+}
+
+func (c *Command) leftInLeaf() ([]Process, error) {
+	if !c.leaf.empty() {
+		var left []Process
+		for _, pid := range c.leaf.pids() {
+			if p, err := Look(pid); err == nil && !p.Dead() {
+				left = append(left, p)
+				c.orphans = c.orphans || p.PID != c.main.Pid
+			}
+		}
+		return left, nil
+	}
+	// What has ended is not in the cgroup but may wait to be reaped by us. With
+	// other commands running it is looked for only if this one is known to have
+	// left something; else the last of them does it.
+	if c.reaped && (c.orphans || len(own.mains) == 0) && !childless() {
+		reapOrphans(c.runID)
+	}
+	return nil, nil
+}
+
+// roots says whether p is where a branch of the command's tree hangs on this
+// process: the started process itself, or an orphan of it.
+func (c *Command) roots(p Process) bool {
+	if p.PID == c.main.Pid {
+		return !c.reaped
+	}
+	if p.Parent != os.Getpid() || own.mains[p.PID] != nil {
+		return false
+	}
+	return p.Session == c.main.Pid || tagOf(p.PID) == c.tag || environHas(p.PID, c.entry)
+}
+
+// childless says, in one system call, that this process has no child: the
+// common end of a command. waitid(2) gives ECHILD then, and with WNOWAIT takes
+// nothing from whoever waits for one.
+func childless() bool {
+	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+	return errors.Is(err, unix.ECHILD)
+}
+
+// reapOrphans takes zombies off the table that the run's commands left to this
+// process. A child somebody else started and waits for has no tag of the run.
+func reapOrphans(runID string) {
+	all, err := table()
+	if err != nil {
+		return
+	}
+	for _, p := range all {
+		if p.Parent == os.Getpid() && p.Dead() && own.mains[p.PID] == nil && tagOf(p.PID).ofRun(runID) {
+			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
+		}
+	}
+}
+
+// ReapOrphans takes the zombies of a run's commands off the table.
+func ReapOrphans(runID string) {
+	own.Lock()
+	defer own.Unlock()
+	if !childless() {
+		reapOrphans(runID)
+	}
+}
+
+// Release gives back what the command held. Nothing of it may be left.
+func (c *Command) Release() {
+	if c.leaf != nil {
+		c.group.give(c.leaf)
+		c.leaf = nil
+	}
+}
+
+// Signal sends a signal to every process of the command.
+func (c *Command) Signal(sig unix.Signal) error {
+	left, err := c.Left()
+	if err != nil {
+		return err
+	}
+	return c.send(left, sig)
+}
+
+// send signals processes of the command. The started process's group gets it
+// in one call while that process has not been reaped (until then the number
+// can mean nothing else), so that nothing in it forks away meanwhile.
+func (c *Command) send(to []Process, sig unix.Signal) error {
+	own.Lock()
+	grouped := !c.reaped && unix.Kill(-c.main.Pid, sig) == nil
+	own.Unlock()
+	var refused error
+	for _, p := range to {
+		if grouped && p.Group == c.main.Pid {
+			continue
+		}
+		if err := kill(p, sig); err != nil {
+			refused = fmt.Errorf("process %v: %w", p, err)
+		}
+	}
+	return refused
+}
+
+// Kill ends the command to the last process. An error names those that it
+// could not end: another user's (a set-uid program), or stuck in the kernel.
+func (c *Command) Kill() error {
+	if c.leaf != nil {
+		c.leaf.kill()
+	}
+	return killUntilEmpty(c.Left, c.send)
+}
+
+// killUntilEmpty stops processes before it kills them: where a fork bomb has
+// taken every number there is, one that is killed makes room for two, one that
+// is stopped makes none.
+func killUntilEmpty(left func() ([]Process, error), send func([]Process, unix.Signal) error) error {
+	var wait backoff
+	for pass := 0; ; pass++ {
+		now, err := left()
+		if err != nil || len(now) == 0 {
+			return err
+		}
+		if pass < 20 && slices.ContainsFunc(now, func(p Process) bool { return p.State != 'T' && p.State != 't' }) && len(now) > 50 {
+			send(now, unix.SIGSTOP)
+			continue
+		}
+		refused := send(now, unix.SIGKILL)
+		if !wait.more() || errors.Is(refused, unix.EPERM) && wait.total > patience/10 {
+			return stuck(now, refused)
+		}
+	}
+}
+
+func stuck(left []Process, cause error) error {
+	var names []string
+	for _, p := range left {
+		names = append(names, p.String())
+	}
+	if cause == nil {
+		cause = errors.New("it does not end on SIGKILL (stuck in the kernel)")
+	}
+	return fmt.Errorf("ending process %s: %w", strings.Join(names, ", "), cause)
+}
