@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"quire/internal/event"
+)
+
+// Planned is a run that a push is to have.
+type Planned struct {
+	ID string // event.NewID
+	event.Update
+}
+
+// Taken is what became of a push.
+type Taken struct {
+	Runs      []event.Run
+	Notes     []string
+	Displaced []Displaced
+	Again     bool // the push had been taken before; nothing was changed
+}
+
+// Displaced is a run that a newer push to its ref displaced.
+type Displaced struct {
+	Run event.Run
+	By  event.Run
+	// Over says that it had not begun, and is replaced already. Otherwise its
+	// supervisor was asked to stop.
+	Over bool
+}
+
+// TakePush records a push with its runs, all or nothing, and displaces the
+// older runs of the same refs: waiting ones are replaced, a running one is
+// asked to stop. A push that is there already stays as it is, and is returned
+// as it was taken.
+func (s *Store) TakePush(ctx context.Context, p event.Push, plan []Planned, notes []string, now time.Time) (Taken, error) {
+	var t Taken
+	err := s.change(ctx, "record push "+p.ID, func(tx *sql.Tx) error {
+		t = Taken{}
+		known, err := takenBefore(ctx, tx, p.ID, &t)
+		if err != nil || known {
+			return err
+		}
+		if err := insertPush(ctx, tx, p, notes); err != nil {
+			return err
+		}
+		t.Notes = notes
+		for _, r := range plan {
+			run := event.Run{
+				ID: r.ID, PushID: p.ID, GitDir: p.GitDir, Update: r.Update, Pusher: p.Pusher, Options: p.Options,
+				State: event.RunQueued, PushedAt: p.At, QueuedAt: now,
+			}
+			if err := insertRun(ctx, tx, &run); err != nil {
+				return err
+			}
+			t.Runs = append(t.Runs, run)
+			displaced, err := displace(ctx, tx, run, now)
+			if err != nil {
+				return err
+			}
+			t.Displaced = append(t.Displaced, displaced...)
+		}
+		return setTips(ctx, tx, p)
+	})
+	return t, err
+}
+
+func takenBefore(ctx context.Context, tx *sql.Tx, id string, t *Taken) (bool, error) {
+	var notes string
+	err := tx.QueryRowContext(ctx, "SELECT notes FROM pushes WHERE id = ?", id).Scan(&notes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	t.Again = true
+	if err := json.Unmarshal([]byte(notes), &t.Notes); err != nil {
+		return true, err
+	}
+	t.Runs, err = queryRuns(ctx, tx, "WHERE push_id = ? AND retry_of = '' ORDER BY number", id)
+	return true, err
+}
+
+func insertPush(ctx context.Context, tx *sql.Tx, p event.Push, notes []string) error {
+	_, err := tx.ExecContext(ctx,
+		"INSERT INTO pushes (id, at, git_dir, pusher, options, updates, recovered, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		p.ID, nanos(p.At), p.GitDir, p.Pusher, asJSON(p.Options), asJSON(p.Updates), p.Recovered, asJSON(notes))
+	return err
+}
+
+func insertRun(ctx context.Context, tx *sql.Tx, r *event.Run) error {
+	res, err := tx.ExecContext(ctx,
+		"INSERT INTO runs (id, push_id, git_dir, ref, old, new, pusher, options, state, pushed_at, queued_at, retry_of)"+
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		r.ID, r.PushID, r.GitDir, r.Ref, r.Old, r.New, r.Pusher, asJSON(r.Options), r.State,
+		nanos(r.PushedAt), nanos(r.QueuedAt), r.RetryOf)
+	if err == nil {
+		r.Number, err = res.LastInsertId()
+	}
+	return err
+}
+
+// displace makes way for a run: see TakePush. Refs are compared by their full
+// names, so a tag never displaces a branch that is called the same.
+func displace(ctx context.Context, tx *sql.Tx, by event.Run, now time.Time) ([]Displaced, error) {
+	older, err := queryRuns(ctx, tx,
+		"WHERE state IN ('queued', 'running') AND git_dir = ? AND ref = ? AND number < ? ORDER BY number",
+		by.GitDir, by.Ref, by.Number)
+	if err != nil {
+		return nil, err
+	}
+	reason := fmt.Sprintf("run %d is of a newer push to %s", by.Number, event.ShortRef(by.Ref))
+	var out []Displaced
+	for _, r := range older {
+		d := Displaced{Run: r, By: by}
+		if r.State == event.RunQueued {
+			d.Over = true
+			d.Run.State, d.Run.Reason, d.Run.ReplacedBy, d.Run.FinishedAt = event.RunReplaced, reason, by.ID, now
+			_, err = tx.ExecContext(ctx,
+				"UPDATE runs SET state = ?, reason = ?, replaced_by = ?, finished_at = ? WHERE number = ?",
+				d.Run.State, reason, by.ID, nanos(now), r.Number)
+		} else {
+			// A person's cancel stands; among successors the newest counts.
+			_, err = tx.ExecContext(ctx,
+				"UPDATE runs SET stop = ?, stop_reason = ?, stop_by = ? WHERE number = ? AND stop IN ('', ?)",
+				event.RunReplaced, reason, by.ID, r.Number, event.RunReplaced)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// Push reads a push as it was taken, with what was noted then. ErrNone if there
+// is none.
+func (s *Store) Push(ctx context.Context, id string) (event.Push, []string, error) {
+	p := event.Push{ID: id}
+	var at int64
+	var options, updates, notes string
+	err := s.db.QueryRowContext(ctx, "SELECT at, git_dir, pusher, options, updates, recovered, notes FROM pushes WHERE id = ?", id).
+		Scan(&at, &p.GitDir, &p.Pusher, &options, &updates, &p.Recovered, &notes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, nil, fmt.Errorf("push %s: %w", id, ErrNone)
+	}
+	var noted []string
+	if err == nil {
+		p.At = fromNanos(at)
+		err = errors.Join(json.Unmarshal([]byte(options), &p.Options),
+			json.Unmarshal([]byte(updates), &p.Updates), json.Unmarshal([]byte(notes), &noted))
+	}
+	if err != nil {
+		return p, nil, fmt.Errorf("read push %s: %w", id, explain(err))
+	}
+	return p, noted, nil
+}
+
+// Knows reports whether a push was taken.
+func (s *Store) Knows(ctx context.Context, pushID string) (bool, error) {
+	var n int
+	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM pushes WHERE id = ?", pushID).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for push %s: %w", pushID, explain(err))
+	}
+	return n > 0, nil
+}
+
+// asJSON writes a list of strings or updates, which cannot fail.
+func asJSON(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"quire/internal/event"
+)
+
+// Tips is where the refs of a repository stood when quire last knew, by full
+// name. known is false for a repository it has not looked at before: then
+// nothing can be said to have moved.
+func (s *Store) Tips(ctx context.Context, gitDir string) (tips map[string]string, known bool, err error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT ref, oid FROM tips WHERE git_dir = ?", gitDir)
+	if err != nil {
+		return nil, false, fmt.Errorf("read known refs: %w", explain(err))
+	}
+	defer rows.Close()
+	tips = map[string]string{}
+	for rows.Next() {
+		var ref, oid string
+		if err := rows.Scan(&ref, &oid); err != nil {
+			return nil, false, fmt.Errorf("read known refs: %w", err)
+		}
+		if ref == "" {
+			known = true
+			continue
+		}
+		tips[ref] = oid
+	}
+	if err := rows.Err(); err != nil {
+		return nil, false, fmt.Errorf("read known refs: %w", explain(err))
+	}
+	return tips, known, nil
+}
+
+// Survey records where refs stand after somebody looked at all of them: the
+// repository is known from then on. An oid of "" or zeros forgets a ref.
+func (s *Store) Survey(ctx context.Context, gitDir string, moved map[string]string) error {
+	return s.change(ctx, "record refs", func(tx *sql.Tx) error {
+		// The ref without a name marks the repository as known.
+		if err := setTip(ctx, tx, gitDir, "", "known"); err != nil {
+			return err
+		}
+		for ref, oid := range moved {
+			if err := setTip(ctx, tx, gitDir, ref, oid); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// setTips records what a push did to its refs.
+func setTips(ctx context.Context, tx *sql.Tx, p event.Push) error {
+	for _, u := range p.Updates {
+		if err := setTip(ctx, tx, p.GitDir, u.Ref, u.New); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setTip(ctx context.Context, tx *sql.Tx, gitDir, ref, oid string) error {
+	if event.IsZero(oid) {
+		_, err := tx.ExecContext(ctx, "DELETE FROM tips WHERE git_dir = ? AND ref = ?", gitDir, ref)
+		return err
+	}
+	_, err := tx.ExecContext(ctx,
+		"INSERT INTO tips (git_dir, ref, oid) VALUES (?, ?, ?) ON CONFLICT (git_dir, ref) DO UPDATE SET oid = excluded.oid",
+		gitDir, ref, oid)
+	return err
+}
