@@ -1,0 +1,216 @@
+package hooks
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"quire/internal/config"
+	"quire/internal/event"
+	"quire/internal/spool"
+)
+
+// Exit statuses of the hooks. git ignores post-receive's, for by then the refs
+// have moved; scripts that call the hook may not.
+const (
+	statusDone        = 0
+	statusNotRecorded = 1 // the push is accepted and quire does not know of it
+)
+
+// PostReceive is the post-receive hook. It returns the exit status: that of the
+// earlier hook that `quire install` chained, if it failed, else whether the
+// push is recorded.
+func PostReceive(c Call) int {
+	shrug()
+	r := &reception{call: c, term: &terminal{w: c.Stderr}}
+	recorded := r.record()
+	r.tell()
+	if recorded && r.faulty == nil {
+		r.show()
+	}
+	switch {
+	case r.chainStatus != 0:
+		return r.chainStatus
+	case !recorded && len(r.errors) > 0:
+		return statusNotRecorded
+	}
+	return statusDone
+}
+
+// reception is one push on its way through the hook.
+type reception struct {
+	call    Call
+	term    *terminal
+	conf    *config.Config
+	faulty  error // what is wrong with the configuration; the spool may be known all the same
+	push    event.Push
+	options event.PushOptions
+
+	chainStatus int
+	errors      []string // for the pusher, in the order in which they were met
+	warnings    []string
+}
+
+func (r *reception) fail(err error) { r.errors = append(r.errors, strings.Split(err.Error(), "\n")...) }
+func (r *reception) warn(err error) {
+	r.warnings = append(r.warnings, strings.Split(err.Error(), "\n")...)
+}
+
+// record puts the push into the spool and runs the chained hook. The chained
+// hook comes first, as it did before quire was installed; so that its death, or
+// ours while it takes its time, loses nothing, the push is announced before it
+// and becomes a waiting one after it.
+func (r *reception) record() bool {
+	before := chained(r.call.Args[0], "post-receive")
+	input, err := r.read()
+	if err != nil {
+		r.fail(err)
+	}
+	s, possible := r.prepare()
+	announcedAlready := false
+	if possible {
+		var p event.Push
+		if p, announcedAlready = announced(s); announcedAlready {
+			r.push.ID = p.ID
+		}
+	}
+	if before != "" {
+		if possible && !announcedAlready {
+			announcedAlready = s.Intend(r.push) == nil // an error comes again below, if it lasts
+		}
+		heed()
+		r.chainStatus, err = runChained(before, r.call, input)
+		if err != nil {
+			r.fail(err)
+		}
+	}
+	if !possible {
+		return false
+	}
+	if announcedAlready {
+		err = s.Fulfil(r.push)
+	} else {
+		err = s.Write(r.push)
+	}
+	if err != nil {
+		r.fail(notRecorded(err, r.conf.StateDir))
+		return false
+	}
+	if r.faulty != nil {
+		r.fail(errors.New("the push is recorded and waits until quire's configuration is right: " + firstFault(r.faulty)))
+	}
+	return true
+}
+
+// read takes in everything that git tells of the push.
+func (r *reception) read() (input []byte, err error) {
+	updates, input, err := readUpdates(r.call.Stdin)
+	r.push = event.Push{At: time.Now(), Pusher: pusher(os.Getenv), Updates: updates}
+	r.push.ID = event.NewID(r.push.At)
+	r.push.Options, r.options = r.readOptions()
+	return input, err
+}
+
+// readOptions reads the push options. One that cannot be heeded is told, and
+// costs the push nothing.
+func (r *reception) readOptions() ([]string, event.PushOptions) {
+	raw, err := pushOptions(os.LookupEnv)
+	if err != nil {
+		r.warn(err)
+	}
+	parsed, err := event.ParseOptions(raw)
+	if err != nil {
+		r.warn(err)
+	}
+	return raw, parsed
+}
+
+// prepare finds the spool, and whether there is anything to put into it.
+func (r *reception) prepare() (spool.Dir, bool) {
+	r.conf, r.faulty = settings()
+	gitDir, err := repository(os.Getenv("GIT_DIR"))
+	if err != nil {
+		r.fail(err)
+	}
+	r.push.GitDir = gitDir
+	if r.conf == nil {
+		r.fail(errors.New("quire has not recorded this push, and nothing runs for it: " + firstFault(r.faulty)))
+	}
+	if r.conf == nil || err != nil || len(r.push.Updates) == 0 {
+		return "", false
+	}
+	r.term.stall = r.conf.Hook.StallLimit.D()
+	return spool.Dir(r.conf.StateDir), true
+}
+
+// tell prints what went wrong. git's client colours the first word.
+func (r *reception) tell() {
+	for _, text := range r.errors {
+		r.term.line("error: " + text)
+	}
+	for _, text := range r.warnings {
+		r.term.line("warning: " + text)
+	}
+}
+
+// show sees that a worker runs, and shows the pusher as much of what becomes of
+// the push as was asked for.
+func (r *reception) show() {
+	wait := r.options.Wait
+	if wait == "" {
+		wait = event.Wait(r.conf.Hook.Wait)
+	}
+	k := &keeper{conf: r.conf}
+	running := workerRuns(r.conf.StateDir)
+	if running && wait == event.WaitNone {
+		return
+	}
+	ctx := heed()
+	if !running {
+		if err := k.start(); err != nil {
+			r.term.line("error: the push is recorded and waits: " + err.Error())
+			return
+		}
+	}
+	if wait != event.WaitNone {
+		r.watch(ctx, k, wait)
+	}
+}
+
+// notRecorded is the sentence for a push that could not be spooled: what
+// failed, where, and what to do.
+func notRecorded(err error, stateDir string) error {
+	todo := "see to it, and push another commit"
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		todo = "make room there, and push another commit"
+	case errors.Is(err, syscall.EROFS):
+		todo = "make " + stateDir + " writable, or name another state_dir, and push another commit"
+	case errors.Is(err, fs.ErrPermission):
+		todo = "pushing as " + userName(os.Geteuid()) + ", who may not write there" + owner(stateDir) +
+			"; give that user a state_dir of its own, or let everybody push as one user"
+	}
+	// The path says where; the id of a push that is not there helps nobody.
+	cause := err
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		cause = path
+	}
+	return errors.New("quire has not recorded this push, and nothing runs for it: " + cause.Error() + " (" + todo + ")")
+}
+
+// owner names whose directory it is, if that can be known.
+func owner(dir string) string {
+	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		if st, err := os.Stat(dir); err == nil {
+			if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+				return " (" + dir + " belongs to " + userName(int(sys.Uid)) + ")"
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,55 @@
+package hooks
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"quire/internal/spool"
+)
+
+// PreReceive is the pre-receive hook of a repository installed with
+// --write-ahead: it announces the push in the spool before git moves the refs,
+// so that not even a crash between the two loses it. What it announced,
+// post-receive fulfils; what is left over the worker settles by looking where
+// the refs are.
+//
+// It refuses nothing by itself. The status is that of the earlier hook that was
+// chained, whose refusal git obeys.
+func PreReceive(c Call) int {
+	shrug() // an interrupted push is git's to give up
+	r := &reception{call: c, term: &terminal{w: c.Stderr}}
+	input, _ := r.read() // post-receive tells what is wrong with the lines and options
+	if before := chained(c.Args[0], "pre-receive"); before != "" {
+		heed()
+		status, err := runChained(before, c, input)
+		if err != nil {
+			r.term.line("error: " + err.Error())
+		}
+		if status != 0 {
+			return status
+		}
+	}
+	if err := r.announce(); err != nil {
+		r.term.line("warning: " + err.Error())
+	}
+	return 0
+}
+
+func (r *reception) announce() error {
+	r.conf, r.faulty = settings()
+	if r.conf == nil || len(r.push.Updates) == 0 {
+		return nil // post-receive tells
+	}
+	gitDir, err := repository(os.Getenv("GIT_DIR"))
+	if err != nil {
+		return err
+	}
+	r.push.GitDir = gitDir
+	r.push.At = time.Now()
+	r.push.ID = announcedID(r.push.At)
+	if err := spool.Dir(r.conf.StateDir).Intend(r.push); err != nil {
+		return errors.New("this push is not written ahead: " + err.Error())
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"quire/internal/event"
+	"quire/internal/runlog"
+)
+
+// Report is what a push has to tell: which runs it made, and then what each of
+// them said, in the order in which the worker listed them. Every follower of a
+// push sees the same bytes, so one that broke off can go on at its offset.
+type Report struct {
+	StateDir string
+	PushID   string
+}
+
+// Taken waits until the worker has taken the push, and returns its answer.
+// The error is ctx's cause, or that the answer cannot be read.
+func (r Report) Taken(ctx context.Context) (runlog.Taken, error) {
+	watch := runlog.NewWatcher()
+	defer watch.Close()
+	dir := runlog.PushesDir(r.StateDir)
+	os.MkdirAll(dir, 0o700) // so that it can be watched; if not, the watcher polls
+	watch.Add(dir)
+	for {
+		t, err := runlog.ReadTaken(r.StateDir, r.PushID)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return t, err
+		}
+		if err := watch.Wait(ctx); err != nil {
+			return t, err
+		}
+	}
+}
+
+// Follow writes the report to w from the given offset until all the runs are
+// over, and returns the offset it reached. The error is w's, ctx's cause, or
+// that a file cannot be read.
+func (r Report) Follow(ctx context.Context, w io.Writer, offset int64) (int64, error) {
+	t, err := r.Taken(ctx)
+	if err != nil {
+		return offset, err
+	}
+	rest := &skipping{w: w, skip: offset}
+	_, err = io.WriteString(rest, Head(t))
+	for _, run := range t.Runs {
+		if err != nil {
+			break
+		}
+		d := runlog.RunDir(r.StateDir, run.ID)
+		_, err = runlog.Follow(ctx, rest, d.PushLog(), 0, d.Ended)
+	}
+	return offset + rest.written, err
+}
+
+// Head is the report's beginning: the runs, if there are several, and what the
+// worker had to say besides.
+func Head(t runlog.Taken) string {
+	var b strings.Builder
+	if len(t.Runs) > 1 {
+		b.WriteString(list(t.Runs))
+	}
+	for _, note := range t.Notes {
+		b.WriteString(note + "\n")
+	}
+	return b.String()
+}
+
+// list names runs, one a line, aligned.
+func list(runs []runlog.TakenRun) string {
+	numbers, refs := 0, 0
+	for _, run := range runs {
+		numbers = max(numbers, len(fmt.Sprint(run.Number)))
+		refs = max(refs, utf8.RuneCountInString(tame(event.ShortRef(run.Ref))))
+	}
+	var b strings.Builder
+	for _, run := range runs {
+		fmt.Fprintf(&b, "run %*d  %-*s  %s\n", numbers, run.Number, refs, tame(event.ShortRef(run.Ref)), event.ShortOID(run.New))
+	}
+	return b.String()
+}
+
+// skipping leaves out the first bytes that are written to it.
+type skipping struct {
+	w       io.Writer
+	skip    int64 // bytes still to be left out
+	written int64 // bytes passed on
+}
+
+func (s *skipping) Write(p []byte) (int, error) {
+	out := min(s.skip, int64(len(p)))
+	s.skip -= out
+	if out == int64(len(p)) {
+		return len(p), nil
+	}
+	n, err := s.w.Write(p[out:])
+	s.written += int64(n)
+	return int(out) + n, err
+}

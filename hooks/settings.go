@@ -1,0 +1,84 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"quire/internal/config"
+)
+
+// settings reads the configuration. A faulty file must not cost a push its
+// place in the spool, so of one that can be read at all the two things that the
+// hook needs are salvaged; fault then says what is wrong, and no worker is
+// started, since it would refuse the file. If c is nil there is no spool.
+func settings() (c *config.Config, fault error) {
+	c, fault = config.Load()
+	if fault == nil {
+		return c, nil
+	}
+	path := config.Find()
+	if path == "" {
+		return nil, fault
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; let %s read it, or have a file of that user's own (QUIRE_CONFIG names it)", fault, userName(os.Geteuid()))
+	}
+	return salvage(path, string(text)), fault
+}
+
+// salvage takes state_dir and [hook] from a file that is otherwise wrong.
+func salvage(path, text string) *config.Config {
+	c := config.Defaults()
+	c.Path = path
+	part := struct {
+		StateDir *string `toml:"state_dir"`
+	}{}
+	if _, err := toml.Decode(text, &part); err != nil {
+		part.StateDir = scanStateDir(text)
+	}
+	if part.StateDir != nil {
+		c.StateDir = *part.StateDir
+	}
+	if !filepath.IsAbs(c.StateDir) {
+		return nil
+	}
+	return &c
+}
+
+// scanStateDir finds state_dir in text that is not TOML, by lines, before the
+// first table.
+func scanStateDir(text string) *string {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			return nil
+		}
+		part := struct {
+			StateDir *string `toml:"state_dir"`
+		}{}
+		if strings.HasPrefix(line, "state_dir") {
+			if _, err := toml.Decode(line, &part); err == nil && part.StateDir != nil {
+				return part.StateDir
+			}
+		}
+	}
+	return nil
+}
+
+// firstFault is the configuration's error in one line.
+func firstFault(err error) string {
+	var ce *config.Error
+	if !errors.As(err, &ce) || len(ce.Faults) < 2 {
+		text, _, _ := strings.Cut(err.Error(), "\n")
+		return text
+	}
+	one := config.Error{Path: ce.Path, Faults: ce.Faults[:1]}
+	text, _, _ := strings.Cut(one.Error(), "\n")
+	return fmt.Sprintf("%s (and %d more)", text, len(ce.Faults)-1)
+}
