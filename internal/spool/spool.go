@@ -1,8 +1,8 @@
 // Package spool is the place where a push waits between the hook that saw it
 // and the worker that takes it: a directory with one file per push, in the
-// manner of a maildir. A file is written under tmp/, synced, renamed into new/,
-// and the directory synced; so what stands in new/ is whole, and was there
-// before git told the pusher that all is well.
+// manner of a maildir. A file is written under tmp/, renamed into new/ and
+// synced, its name with it; so what a reader finds in new/ is whole, and is
+// there to stay before git tells the pusher that all is well.
 //
 // It knows nothing of runs. It links only the standard library, because the
 // hook does.
@@ -60,18 +60,12 @@ func (d Dir) write(part string, p event.Push) error {
 	if err != nil {
 		return fmt.Errorf("spool push %s: %w", p.ID, err)
 	}
-	tmp := d.part("tmp", p.ID)
-	err = writeSynced(tmp, data)
+	tmp, name := d.part("tmp", p.ID), d.part(part, p.ID)
+	err = writeDurably(tmp, name, data)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = d.Make(); err == nil {
-			err = writeSynced(tmp, data)
+			err = writeDurably(tmp, name, data)
 		}
-	}
-	if err == nil {
-		err = os.Rename(tmp, d.part(part, p.ID))
-	}
-	if err == nil {
-		err = syncDir(d.part(part, ""))
 	}
 	if err != nil {
 		os.Remove(tmp) // room for the next try, when the disk is full
@@ -250,21 +244,6 @@ func (d Dir) Clean(age time.Duration) error {
 		}
 	}
 	return nil
-}
-
-func writeSynced(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
 
 func syncDir(name string) error {
