@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 )
@@ -77,9 +78,10 @@ func lineOf(text string, n int) string {
 	return strings.TrimRight(lines[n-1], "\r")
 }
 
+// Compiled at the first fault: the hook would pay for them at every push.
 var (
-	tableLine = regexp.MustCompile(`^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?`)
-	keyLine   = regexp.MustCompile(`^\s*([A-Za-z0-9_."' -]+?)\s*=`)
+	tableLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?`) })
+	keyLine   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*([A-Za-z0-9_."' -]+?)\s*=`) })
 )
 
 // lineOfKey finds the line that sets a dotted key, since the TOML library does
@@ -89,7 +91,7 @@ func lineOfKey(text, key string) int {
 	table, best := "", 0
 	seen := map[string]int{}
 	for i, line := range strings.Split(text, "\n") {
-		if m := tableLine.FindStringSubmatch(line); m != nil {
+		if m := tableLine().FindStringSubmatch(line); m != nil {
 			table = unquoteKey(m[2])
 			if m[1] == "[[" {
 				seen[table]++
@@ -100,7 +102,7 @@ func lineOfKey(text, key string) int {
 			}
 			continue
 		}
-		m := keyLine.FindStringSubmatch(line)
+		m := keyLine().FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
@@ -134,9 +136,14 @@ func cutLast(key string) (before, after string, ok bool) {
 
 func unquoteKey(k string) string { return strings.NewReplacer(`"`, "", `'`, "", " ", "").Replace(k) }
 
-var index = regexp.MustCompile(`#\d+`)
+var index = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`#\d+`) })
 
-func stripIndex(k string) string { return index.ReplaceAllString(k, "") }
+func stripIndex(k string) string {
+	if !strings.Contains(k, "#") {
+		return k
+	}
+	return index().ReplaceAllString(k, "")
+}
 
 // knownKeys lists every key a file may hold, from the types themselves.
 func knownKeys() []string {
