@@ -26,14 +26,6 @@ func (s *Store) Next(ctx context.Context) ([]event.Run, error) {
 	return runs, nil
 }
 
-// Holder is the process that supervises a run. All three together name one
-// process for ever; a pid alone comes again.
-type Holder struct {
-	PID   int
-	Start uint64 // clock ticks after boot, as in /proc/PID/stat
-	Boot  string // /proc/sys/kernel/random/boot_id
-}
-
 // Stop is what was asked of a running run.
 type Stop struct {
 	State  event.RunState // RunCanceled, RunReplaced; "" nothing

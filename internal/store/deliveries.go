@@ -1,0 +1,269 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// DeliveryState is where a ref stands at a target.
+type DeliveryState string
+
+// Waiting and pushing are open; the others rest until a newer push, or a person
+// (`quire mirror sync`), wants something of the ref again. A pushing delivery
+// whose pusher is gone (nobody holds the target's lock) counts as waiting.
+const (
+	DeliveryWaiting  DeliveryState = "waiting"
+	DeliveryPushing  DeliveryState = "pushing"
+	DeliveryLanded   DeliveryState = "landed"
+	DeliveryDiverged DeliveryState = "diverged" // somebody else moved it there; left alone
+	DeliveryRefused  DeliveryState = "refused"  // will not be tried again by itself
+	DeliveryGone     DeliveryState = "gone"     // wanted deleted, and is
+)
+
+// Open reports whether the delivery is still owed.
+func (s DeliveryState) Open() bool { return s == DeliveryWaiting || s == DeliveryPushing }
+
+// Delivery is one ref of one repository at one target.
+type Delivery struct {
+	GitDir, URL, Ref string
+
+	Want string // object id; all zeros: the ref is to go
+	Seq  string // the push that wants it; ids of later pushes are greater
+
+	Put  string // what was last known to have landed: the next push's lease; "" if never
+	Sent string // in flight when somebody last looked; "" if nothing is
+	Ours bool   // the ref was created there by quire, so quire may delete it
+
+	State    DeliveryState
+	There    string // diverged: what the remote has, "" for nothing
+	Attempts int    // for this want
+	Since    time.Time
+	NextAt   time.Time
+	At       time.Time // of the last change of state
+	Class    string    // of the last error; "" if none
+	Error    string    // one line, redacted
+}
+
+// MirrorTarget is a remote that a repository is mirrored to. It names its
+// secret, so that a retry needs no pipeline; it never holds one.
+type MirrorTarget struct {
+	GitDir, URL, Name, Secret string
+	Force, Delete             string
+	RetryFor                  time.Duration
+	Forge, API                string
+	Checked                   time.Time // the last audit
+	Expires                   time.Time // of the credential, where the forge tells
+}
+
+// Owe records, in one transaction, the target and what it is owed: want of each
+// delivery, under its Seq. What a later push already wanted stays. With sending,
+// they are marked as in flight at the same time; only who holds the target's
+// lock may say so.
+func (s *Store) Owe(ctx context.Context, t MirrorTarget, owed []Delivery, at time.Time, sending bool) error {
+	return s.change(ctx, "record deliveries", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO targets (git_dir, url, name, secret, force, deletes, retry_for, forge, api)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET name = excluded.name, secret = excluded.secret, force = excluded.force,
+				deletes = excluded.deletes, retry_for = excluded.retry_for, forge = excluded.forge, api = excluded.api`,
+			t.GitDir, t.URL, t.Name, t.Secret, t.Force, t.Delete, int64(t.RetryFor), t.Forge, t.API)
+		if err != nil || len(owed) == 0 {
+			return err
+		}
+		st, err := tx.PrepareContext(ctx, `
+			INSERT INTO deliveries (git_dir, url, ref, want, seq, state, sent, attempts, since, next_at, at)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ?7 THEN ?4 ELSE '' END, ?7, ?8, ?8, ?8)
+			ON CONFLICT DO UPDATE SET want = excluded.want, seq = excluded.seq, state = excluded.state,
+				sent = CASE WHEN ?7 THEN excluded.sent ELSE sent END,
+				attempts = excluded.attempts, since = excluded.since, next_at = excluded.next_at, at = excluded.at,
+				class = '', error = ''
+			WHERE excluded.seq >= seq`)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		state, n := DeliveryWaiting, 0
+		if sending {
+			state, n = DeliveryPushing, 1
+		}
+		for _, d := range owed {
+			if _, err := st.ExecContext(ctx, t.GitDir, t.URL, d.Ref, d.Want, d.Seq, state, n, nanos(at)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Send marks deliveries as in flight: Sent, and one attempt more. Only who
+// holds the target's lock may say so.
+func (s *Store) Send(ctx context.Context, sending []Delivery, at time.Time) error {
+	return s.change(ctx, "record deliveries", func(tx *sql.Tx) error {
+		st, err := tx.PrepareContext(ctx, `UPDATE deliveries SET state = 'pushing', sent = ?, attempts = attempts + 1, at = ?
+			WHERE git_dir = ? AND url = ? AND ref = ?`)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		for _, d := range sending {
+			if _, err := st.ExecContext(ctx, d.Sent, nanos(at), d.GitDir, d.URL, d.Ref); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Settle records what became of deliveries: Put, Sent, Ours always; state,
+// error and next attempt only while nobody wants something newer of the ref,
+// which is then left waiting.
+func (s *Store) Settle(ctx context.Context, settled []Delivery) error {
+	return s.change(ctx, "record deliveries", func(tx *sql.Tx) error {
+		st, err := tx.PrepareContext(ctx, `
+			UPDATE deliveries SET put = ?4, sent = ?5, ours = ?6,
+				state   = CASE WHEN want = ?7 THEN ?8 ELSE 'waiting' END,
+				there   = CASE WHEN want = ?7 THEN ?9 ELSE there END,
+				next_at = CASE WHEN want = ?7 THEN ?10 ELSE next_at END,
+				class   = CASE WHEN want = ?7 THEN ?11 ELSE '' END,
+				error   = CASE WHEN want = ?7 THEN ?12 ELSE '' END,
+				at = ?13
+			WHERE git_dir = ?1 AND url = ?2 AND ref = ?3`)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		for _, d := range settled {
+			_, err := st.ExecContext(ctx, d.GitDir, d.URL, d.Ref, d.Put, d.Sent, d.Ours, d.Want, d.State, d.There,
+				nanos(d.NextAt), d.Class, d.Error, nanos(d.At))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+const deliveryColumns = `git_dir, url, ref, want, seq, put, sent, ours, state, there, attempts, since, next_at, at, class, error`
+
+// Deliveries is what is known of some refs at a target, and of all that are
+// still owed there, by ref.
+func (s *Store) Deliveries(ctx context.Context, gitDir, url string, refs []string) (map[string]Delivery, error) {
+	names, err := json.Marshal(refs)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.deliveries(ctx, `WHERE git_dir = ? AND url = ? AND (state IN ('waiting', 'pushing') OR ref IN (SELECT value FROM json_each(?)))`,
+		gitDir, url, string(names))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]Delivery, len(list))
+	for _, d := range list {
+		out[d.Ref] = d
+	}
+	return out, nil
+}
+
+// DeliveriesOf lists everything known of a repository's mirrors ("" for all
+// repositories), by repository, URL and ref.
+func (s *Store) DeliveriesOf(ctx context.Context, gitDir string) ([]Delivery, error) {
+	if gitDir == "" {
+		return s.deliveries(ctx, `ORDER BY git_dir, url, ref`)
+	}
+	return s.deliveries(ctx, `WHERE git_dir = ? ORDER BY url, ref`, gitDir)
+}
+
+// DueTargets lists the targets that are owed something whose next attempt has
+// come, the longest waiting first. next is when the next other one comes; the
+// zero time if none does.
+func (s *Store) DueTargets(ctx context.Context, now time.Time) (due []MirrorTarget, next time.Time, err error) {
+	rows, err := s.db.QueryContext(ctx, `
+		SELECT git_dir, url, min(next_at) AS first FROM deliveries
+		WHERE state IN ('waiting', 'pushing') GROUP BY git_dir, url ORDER BY first`)
+	if err != nil {
+		return nil, next, explain(err)
+	}
+	var keys [][2]string
+	for rows.Next() {
+		var gitDir, url string
+		var first int64
+		if err := rows.Scan(&gitDir, &url, &first); err != nil {
+			rows.Close()
+			return nil, next, err
+		}
+		if first > nanos(now) {
+			next = fromNanos(first)
+			break
+		}
+		keys = append(keys, [2]string{gitDir, url})
+	}
+	if err := errors.Join(rows.Close(), rows.Err()); err != nil {
+		return nil, next, explain(err)
+	}
+	for _, k := range keys {
+		t, err := s.Targets(ctx, k[0], k[1])
+		if err != nil {
+			return nil, next, err
+		}
+		due = append(due, t...)
+	}
+	return due, next, nil
+}
+
+// Targets lists recorded targets, of one repository or with "" of all; with a
+// URL only that one.
+func (s *Store) Targets(ctx context.Context, gitDir, url string) ([]MirrorTarget, error) {
+	rows, err := s.db.QueryContext(ctx, `
+		SELECT git_dir, url, name, secret, force, deletes, retry_for, forge, api, checked, expires FROM targets
+		WHERE (?1 = '' OR git_dir = ?1) AND (?2 = '' OR url = ?2) ORDER BY git_dir, url`, gitDir, url)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer rows.Close()
+	var out []MirrorTarget
+	for rows.Next() {
+		var t MirrorTarget
+		var retry, checked, expires int64
+		if err := rows.Scan(&t.GitDir, &t.URL, &t.Name, &t.Secret, &t.Force, &t.Delete, &retry, &t.Forge, &t.API, &checked, &expires); err != nil {
+			return nil, err
+		}
+		t.RetryFor, t.Checked, t.Expires = time.Duration(retry), fromNanos(checked), fromNanos(expires)
+		out = append(out, t)
+	}
+	return out, explain(rows.Err())
+}
+
+// NoteTarget records when a target was last audited and when its credential
+// ends. A zero time leaves what is there.
+func (s *Store) NoteTarget(ctx context.Context, gitDir, url string, checked, expires time.Time) error {
+	return s.change(ctx, "record a target", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE targets SET checked = CASE WHEN ?3 THEN ?3 ELSE checked END,
+			expires = CASE WHEN ?4 THEN ?4 ELSE expires END WHERE git_dir = ?1 AND url = ?2`,
+			gitDir, url, nanos(checked), nanos(expires))
+		return err
+	})
+}
+
+func (s *Store) deliveries(ctx context.Context, where string, args ...any) ([]Delivery, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT `+deliveryColumns+` FROM deliveries `+where, args...)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer rows.Close()
+	var out []Delivery
+	for rows.Next() {
+		var d Delivery
+		var since, next, at int64
+		err := rows.Scan(&d.GitDir, &d.URL, &d.Ref, &d.Want, &d.Seq, &d.Put, &d.Sent, &d.Ours, &d.State, &d.There,
+			&d.Attempts, &since, &next, &at, &d.Class, &d.Error)
+		if err != nil {
+			return nil, err
+		}
+		d.Since, d.NextAt, d.At = fromNanos(since), fromNanos(next), fromNanos(at)
+		out = append(out, d)
+	}
+	return out, explain(rows.Err())
+}
