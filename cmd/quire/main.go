@@ -57,6 +57,11 @@ Start with:  quire install /srv/git/project.git`,
 		return nil
 	}
 	root.AddCommand(
+		newRunsCommand(),
+		newShowCommand(),
+		newLogCommand(),
+		newArtifactCommand(),
+		newServeCommand(),
 		newVersionCommand(),
 	)
 	markUsage(root)
