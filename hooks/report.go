@@ -79,11 +79,11 @@ func list(runs []runlog.TakenRun) string {
 	numbers, refs := 0, 0
 	for _, run := range runs {
 		numbers = max(numbers, len(fmt.Sprint(run.Number)))
-		refs = max(refs, utf8.RuneCountInString(tame(event.ShortRef(run.Ref))))
+		refs = max(refs, utf8.RuneCountInString(runlog.Plain(event.ShortRef(run.Ref))))
 	}
 	var b strings.Builder
 	for _, run := range runs {
-		fmt.Fprintf(&b, "run %*d  %-*s  %s\n", numbers, run.Number, refs, tame(event.ShortRef(run.Ref)), event.ShortOID(run.New))
+		fmt.Fprintf(&b, "run %*d  %-*s  %s\n", numbers, run.Number, refs, runlog.Plain(event.ShortRef(run.Ref)), event.ShortOID(run.New))
 	}
 	return b.String()
 }

@@ -57,6 +57,8 @@ Start with:  quire install /srv/git/project.git`,
 		return nil
 	}
 	root.AddCommand(
+		newInstallCommand(),
+		newUninstallCommand(),
 		newRunsCommand(),
 		newShowCommand(),
 		newLogCommand(),

@@ -17,6 +17,8 @@ var mayImport = map[string][]string{
 	"hooks/post-receive": {"hooks", "internal/config"},
 	"hooks/pre-receive":  {"hooks", "internal/config"},
 	"hooks":              {"internal/event", "internal/config", "internal/spool", "internal/runlog"},
+	"hooks/install":      {"hooks"},
+	"cmd/demo":           {"mirror/forgetest"},
 	"pipeline":           {"fennel", "fennel/vm", "internal/secret", "internal/event"},
 	"mirror":             {"internal/event", "internal/secret", "internal/gitrepo", "internal/store"},
 	"mirror/forgetest":   {},

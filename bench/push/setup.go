@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// build builds the binaries as install.sh does.
+func (b *bench) build() error {
+	// The worker leaves as soon as it is idle; warm pushes are made while this
+	// program holds its lock and it is asleep (see before).
+	config := fmt.Sprintf("state_dir = %q\nlinger = \"1s\"\n[hook]\nwait = \"none\"\n", b.stateDir())
+	if err := os.WriteFile(filepath.Join(b.dir, "config.toml"), []byte(config), 0o600); err != nil {
+		return err
+	}
+	empty := filepath.Join(b.dir, "empty")
+	if err := os.MkdirAll(empty, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(empty, "main.go"), []byte("package main\n\nfunc main() {}\n"), 0o644); err != nil {
+		return err
+	}
+	for _, p := range []struct{ out, pkg string }{
+		{"libexec/quire/post-receive", "./hooks/post-receive"},
+		{"bin/quire", "./cmd/quire"},
+		{"libexec/quire/noop", filepath.Join(empty, "main.go")},
+	} {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(b.dir, p.out), p.pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", p.pkg, err, out)
+		}
+	}
+	return nil
+}
+
+const pipeline = `(local ci (require :quire.ci))
+(ci.job :test [:quire/push] (fn [rt] (rt.run "true")))
+`
+
+// repositories makes plain.git and hooked.git alike, and a client of them.
+func (b *bench) repositories(objects int) error {
+	for _, name := range []string{"plain.git", "hooked.git", "client"} {
+		if err := os.RemoveAll(filepath.Join(b.dir, name)); err != nil {
+			return err
+		}
+	}
+	plain := filepath.Join(b.dir, "plain.git")
+	if _, err := b.output(b.dir, "git", "init", "-q", "--bare", "-b", "main", plain); err != nil {
+		return err
+	}
+	if err := b.history(plain, objects); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"clone", "-q", "--bare", plain, filepath.Join(b.dir, "hooked.git")},
+		{"clone", "-q", plain, b.client()},
+	} {
+		if _, err := b.output(b.dir, "git", args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// history fills a repository with commits of one changed file each, three
+// objects a commit, in one pack, as git fast-import leaves them.
+func (b *bench) history(repo string, objects int) error {
+	cmd := exec.Command("git", "fast-import", "--quiet")
+	cmd.Dir = repo
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "HOME="+b.dir)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(in, 1<<20)
+	for i := range max(1, objects/3) {
+		fmt.Fprintf(w, "commit refs/heads/main\ncommitter b <b@b> %d +0000\ndata 2\nc\n", 1_600_000_000+i)
+		if i == 0 {
+			fmt.Fprintf(w, "M 644 inline .quire/ci.fnl\ndata %d\n%s\n", len(pipeline), pipeline)
+		}
+		text := fmt.Sprintf("%d\n", i)
+		fmt.Fprintf(w, "M 644 inline file\ndata %d\n%s\n", len(text), text)
+	}
+	err = w.Flush()
+	if cerr := in.Close(); err == nil {
+		err = cerr
+	}
+	if werr := cmd.Wait(); err == nil {
+		err = werr
+	}
+	return err
+}
+
+// install puts the hook into the second copy.
+func (b *bench) install(h hook) error {
+	target := "post-receive"
+	if h == noop {
+		target = "noop"
+	}
+	path := filepath.Join(b.dir, "hooked.git", "hooks", "post-receive")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(filepath.Join(b.dir, "libexec", "quire", target), path)
+}
+
+// before makes the push meet a worker, or none.
+func (b *bench) before(h hook) error {
+	switch h {
+	case cold:
+		return b.settle()
+	case warm:
+		if b.workerRuns() {
+			return nil
+		}
+		cmd := exec.Command(filepath.Join(b.dir, "bin", "quire"), "worker")
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "QUIRE_CONFIG=" + filepath.Join(b.dir, "config.toml")}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		go cmd.Wait() // it leaves by itself
+		return await("the worker to start", b.workerRuns)
+	}
+	return nil
+}
+
+// settle waits until the worker has left.
+func (b *bench) settle() error {
+	return await("the worker to leave", func() bool { return !b.workerRuns() })
+}
+
+func (b *bench) workerRuns() bool {
+	f, err := os.Open(filepath.Join(b.stateDir(), "locks", "worker.lock"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
+// drained waits until every push so far is run to its outcome.
+func (b *bench) drained(h hook) error {
+	if h == noop {
+		return nil
+	}
+	return await("the runs to end", func() bool {
+		waiting, _ := os.ReadDir(filepath.Join(b.stateDir(), "spool", "new"))
+		runs, _ := filepath.Glob(filepath.Join(b.stateDir(), "runs", "*"))
+		outcomes, _ := filepath.Glob(filepath.Join(b.stateDir(), "runs", "*", "outcome"))
+		pushes, _ := filepath.Glob(filepath.Join(b.stateDir(), "pushes", "*.json"))
+		return len(waiting) == 0 && len(runs) == len(outcomes) && len(pushes) <= len(outcomes)
+	})
+}
+
+func await(what string, done func() bool) error {
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.New("waited a minute for " + what)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package install
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Repo is a repository as the installer sees it.
+type Repo struct {
+	GitDir   string // absolute, links resolved; of the repository, not of a linked worktree
+	HooksDir string // where git looks for its hooks
+
+	// Elsewhere is set when core.hooksPath comes from a configuration outside
+	// the repository; it names that configuration's scope. Then HooksDir is shared with
+	// other repositories.
+	Elsewhere string
+}
+
+// Find finds the repository at path, and not one further up.
+func Find(path string) (Repo, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return Repo{}, fmt.Errorf("find repository: %w", err)
+	}
+	if st, err := os.Stat(abs); err == nil && !st.IsDir() {
+		if filepath.Base(abs) != ".git" {
+			return Repo{}, fmt.Errorf("%s is a file; name the repository's directory", path)
+		}
+		abs = filepath.Dir(abs) // the .git file of a worktree or submodule
+	}
+	out, err := git(abs, "rev-parse", "--path-format=absolute", "--git-common-dir", "--git-path", "hooks")
+	if err != nil {
+		return Repo{}, fmt.Errorf("%s is not a git repository: %w", path, err)
+	}
+	dir, hooksDir, _ := strings.Cut(strings.TrimSuffix(out, "\n"), "\n")
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return Repo{}, fmt.Errorf("find repository: %w", err)
+	}
+	r := Repo{GitDir: dir, HooksDir: hooksDir}
+	if out, err := git(r.GitDir, "config", "--show-scope", "--get", "core.hooksPath"); err == nil {
+		if scope, _, _ := strings.Cut(out, "\t"); scope != "local" && scope != "worktree" {
+			r.Elsewhere = scope
+		}
+	}
+	return r, nil
+}
+
+// coveredElsewhere is the answer where git looks for hooks in a directory of
+// many repositories: that directory is the operator's, and one command of
+// theirs serves all of them.
+func (r Repo) coveredElsewhere(names []string) error {
+	for _, name := range names {
+		if !Ours(r.hook(name)) {
+			return fmt.Errorf("install: the %s git configuration sets core.hooksPath to %s, so git ignores the hooks in %s; link %s there for all repositories, or set core.hooksPath in this one",
+				r.Elsewhere, r.HooksDir, r.GitDir, name)
+		}
+	}
+	return nil
+}
+
+// git runs git in dir and returns its output; the error carries what it said.
+func git(dir string, args ...string) (string, error) {
+	// Somebody else's repository is what root installs into, and only its
+	// configuration is read and written.
+	cmd := exec.Command("git", append([]string{"-c", "safe.directory=*"}, args...)...)
+	cmd.Dir = dir
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "GIT_CONFIG_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	// The named directory or nothing: not a repository that happens to hold it.
+	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if err == nil {
+		return stdout.String(), nil
+	}
+	if said := strings.TrimSpace(stderr.String()); said != "" {
+		first, _, _ := strings.Cut(said, "\n")
+		return "", errors.New(strings.TrimPrefix(first, "fatal: "))
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", errors.New("git is not installed")
+	}
+	return "", err
+}
