@@ -57,7 +57,7 @@ func baseSetmetatable(L *lua.LState) int {
 	t := argTable(L, 1, "setmetatable")
 	mt := L.Get(2)
 	if mt.Type() != lua.LTTable && (mt != lua.LNil || L.GetTop() < 2) {
-		typeError(L, 2, "setmetatable", "nil or table")
+		argError(L, 2, "setmetatable", "nil or table expected")
 	}
 	if L.GetMetaField(t, "__metatable") != lua.LNil {
 		raisef(L, "cannot change a protected metatable")
@@ -147,7 +147,13 @@ func baseRawget(L *lua.LState) int {
 func baseRawset(L *lua.LState) int {
 	t := argTable(L, 1, "rawset")
 	k := argAny(L, 2, "rawset")
-	L.RawSet(t, k, argAny(L, 3, "rawset"))
+	v := argAny(L, 3, "rawset")
+	if n, ok := k.(lua.LNumber); ok && n != n {
+		raisef(L, "table index is NaN")
+	} else if k == lua.LNil {
+		raisef(L, "table index is nil")
+	}
+	t.RawSet(k, v)
 	L.SetTop(1)
 	return 1
 }
@@ -311,12 +317,9 @@ func baseLoad(L *lua.LState) int {
 		if !ok {
 			raisef(L, "reader function must return a string")
 		}
-		if src.Len()+len(s) > limit {
-			break // loadChunk reports it
-		}
 		src.WriteString(string(s))
 		if src.Len() > limit {
-			break
+			break // loadChunk reports it
 		}
 	}
 	return loadChunk(L, src.String(), name, L.Get(4))

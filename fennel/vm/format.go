@@ -62,6 +62,9 @@ func (f *formatter) append(s string) {
 // directive formats the directive whose flags start at format[i]; it returns the
 // place of its conversion character.
 func (f *formatter) directive(format string, i int) int {
+	if f.arg++; f.arg > f.L.GetTop() {
+		argError(f.L, f.arg, "format", "no value")
+	}
 	start := i
 	d := directive{prec: -1}
 flags:
@@ -110,7 +113,6 @@ flags:
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func (f *formatter) convert(d directive, verb byte, spec string) {
-	f.arg++
 	switch verb {
 	case 'c':
 		f.pad(d, string([]byte{byte(argInt(f.L, f.arg, "format"))}))

@@ -74,7 +74,7 @@ func readFormat(L *lua.LState, r *bufio.Reader, format lua.LValue, arg int) (lua
 		checkLength(L, int64(len(b)), limitsOf(L).String)
 		return lua.LString(b), err
 	}
-	argError(L, arg, "read", "invalid format")
+	argError(L, arg, "read", "invalid option")
 	return nil, nil
 }
 

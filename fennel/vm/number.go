@@ -148,8 +148,11 @@ func appendG(dst []byte, f float64, prec int, alt bool) []byte {
 	}
 	start := len(dst)
 	dst = strconv.AppendFloat(dst, f, 'f', prec-1-exp, 64)
-	if !alt {
+	switch {
+	case !alt:
 		dst = dst[:start+len(trimZeros(dst[start:]))]
+	case prec-1-exp == 0:
+		dst = append(dst, '.')
 	}
 	return dst
 }

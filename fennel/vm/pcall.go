@@ -12,14 +12,16 @@ import (
 // own PCall does, and leaves nret results or lua.MultRet. It differs in what
 // happens on an error: only captured variables of the functions that died are
 // closed (see upvalues.go), and the end of the state's context is not caught
-// but raised again, so that no loop of pcalls outlives it.
+// but raised again, so that no loop of pcalls outlives it. (Only the outermost
+// call, to which nothing is left to raise it, returns it; ask the context
+// whether that was it.)
 //
 // handler, which may be nil, gets the error value while the functions that
 // raised it are still on the stack, so that it can make a traceback; what it
 // returns is the error's new value. The error is a *lua.ApiError.
 func PCall(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
 	err := protect(L, nargs, nret, handler)
-	if err != nil {
+	if _, inside := L.GetStack(0); err != nil && inside {
 		checkContext(L)
 	}
 	return err

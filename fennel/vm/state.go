@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -123,6 +124,28 @@ type machine struct {
 	files     *files
 }
 
+// lockedWriter lets a state and the copier of a command's output write to one
+// writer of the embedder's.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// oneAtATime leaves files alone, which commands inherit.
+func oneAtATime(w io.Writer) io.Writer {
+	switch w.(type) {
+	case nil, *os.File:
+		return w
+	}
+	return &lockedWriter{w: w}
+}
+
 // registryKey is where a state keeps its machine. Lua code reaches the registry
 // only through debug.getregistry, which a Sandbox has not.
 const registryKey = "quire.vm"
@@ -154,6 +177,12 @@ func newMachine(L *lua.LState, opts Options) *machine {
 	}
 	if m.stdout == nil {
 		m.stdout = io.Discard
+	}
+	same := m.stdout == m.stderr
+	m.stdout = oneAtATime(m.stdout)
+	m.stderr = oneAtATime(m.stderr)
+	if same {
+		m.stderr = m.stdout
 	}
 	m.fibers = newFibers(m.limits.Coroutines)
 	L.G.Registry.RawSetString(registryKey, &lua.LUserData{Value: m, Metatable: lua.LNil})

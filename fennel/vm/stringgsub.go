@@ -14,7 +14,7 @@ func stringGsub(L *lua.LState) int {
 	switch repl.(type) {
 	case lua.LString, *lua.LTable, *lua.LFunction:
 	default:
-		typeError(L, 3, "gsub", "string/function/table")
+		argError(L, 3, "gsub", "string/function/table expected")
 	}
 	most := optInt(L, 4, len(src)+1, "gsub")
 

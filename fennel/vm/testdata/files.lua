@@ -1,0 +1,11 @@
+local function p(...) print(pcall(...)) end
+local name = os.tmpname()
+local f = assert(io.open(name, "w")) print(io.type(f), tostring(f):match("^file %(") ~= nil, f:write("line 1\nline 2\n", 3, " ", 4.5, "\n\nlast")) print(f:seek("cur"), f:seek("set", 2), f:seek("end")) print(f:close()) print(io.type(f), tostring(f), io.type(5)) p(f.write, f, "x")
+f = io.open(name) print(f:read()) print(f:read("*l")) print(f:read("*n", "*n")) print(f:read("*l")) print(f:read("*l")) print(f:read(2), f:read(0), f:read("*a"), f:read("*a"), f:read("*l"), f:read(0)) f:close()
+f = io.open(name, nil) print(f:read("*a")) f:close() for l in io.lines(name) do io.write("<", l, ">") end print() f = io.open(name) for l in f:lines() do io.write("<", l, ">") end print(io.type(f)) f:close()
+f = io.open(name, "r+") print(f:read(3)) f:seek("set", 0) f:write("LINE") f:seek("set", 0) print(f:read("*l")) f:close() f = io.open(name, "a") f:write("+") f:close() f = io.open(name) print(#f:read("*a")) f:close()
+f = io.open(name, "w") print(f:setvbuf("line"), f:setvbuf("no"), f:setvbuf("full", 1024)) f:write("1e5 0x1F -3.5e-2 .5 abc") f:close() f = io.open(name) print(f:read("*n", "*n", "*n", "*n")) print(f:read("*n")) f:close()
+print(io.open("/nonexistent/x")) print(io.open(name, "r"):write("x")) p(io.lines, "/nonexistent/x") print((tostring(select(2, pcall(io.open, name, "bad"))))) print(os.remove(name)) print(os.remove("/nonexistent/x")) print(os.rename("/nonexistent/x", "/nonexistent/y"))
+print(os.getenv("HOME") ~= nil, os.getenv("NO_SUCH_VARIABLE_X")) print(os.execute("exit 3"), os.execute("true"), os.execute() ~= 0)
+local pr = io.popen("echo out; echo two") print(pr:read("*a")) pr:close() pr = io.popen("cat >/dev/null", "w") pr:write("x") pr:close() local t = io.tmpfile() t:write("tmp") t:seek("set") print(t:read("*a")) t:close()
+print(io.output() == io.stdout, io.input() == io.stdin, io.type(io.stdout)) p(io.read, "x") io.write("a", 1, 1e15, "\n") p(io.write, {}) p(io.close, 5)
