@@ -1,0 +1,406 @@
+package luacode
+
+import (
+	"strconv"
+
+	"github.com/yuin/gopher-lua/ast"
+)
+
+// mender rewrites a tree in place around the faults of gopher-lua's compiler (v1.1.2, compile.go):
+//
+//   - `x = a() and b()` on a local x leaves the old x when a() is falsy (compileLogicalOpExprAux tests a register
+//     without setting the target);
+//   - `x, y = y, x` assigns while it still evaluates (compileAssignStmtRight targets the locals directly);
+//   - `x = (f(x))` on a function's last parameter loads f over x before it evaluates the arguments
+//     (compileFuncCallExpr);
+//   - `{…50 items…, k = v}` and `{…50 items…, f()}` flush the same items twice or in the wrong place
+//     (compileTableExpr);
+//   - `local f = function() f() end` sees itself, as only `local function` may;
+//   - every function with ... has a local named arg;
+//   - custom nodes of this package are not known to it.
+type mender struct {
+	varargs int // how many enclosing functions other than the chunk take ...
+	err     error
+}
+
+// temporaries have names no program can write.
+const temp = "(t)"
+
+func (m *mender) stmts(list []ast.Stmt) []ast.Stmt {
+	var out []ast.Stmt // nil as long as nothing changed in number
+	for i, s := range list {
+		switch st := s.(type) {
+		case *Comment, *RawStmts, *LocalFunction:
+			if out == nil {
+				out = append(make([]ast.Stmt, 0, len(list)+4), list[:i]...)
+			}
+			switch st := st.(type) {
+			case *RawStmts:
+				out = append(out, m.stmts(st.Stmts)...)
+			case *LocalFunction:
+				m.function(st.Func)
+				d := &ast.LocalAssignStmt{Names: []string{st.Name}, Exprs: []ast.Expr{st.Func}}
+				at(d, st)
+				out = append(out, d)
+			}
+			continue
+		}
+		n := m.stmt(s)
+		if out != nil {
+			out = append(out, n)
+		} else {
+			list[i] = n
+		}
+	}
+	if out != nil {
+		return out
+	}
+	return list
+}
+
+func at(n, from ast.PositionHolder) {
+	n.SetLine(from.Line())
+	n.SetLastLine(from.LastLine())
+}
+
+func (m *mender) stmt(s ast.Stmt) ast.Stmt {
+	switch st := s.(type) {
+	case *ast.AssignStmt:
+		m.exprs(st.Lhs)
+		m.exprs(st.Rhs)
+		return mendAssign(st)
+	case *ast.LocalAssignStmt:
+		m.exprs(st.Exprs)
+		if len(st.Names) == 1 && len(st.Exprs) == 1 {
+			if _, ok := st.Exprs[0].(*ast.FunctionExpr); ok {
+				none := &ast.NilExpr{}
+				at(none, st)
+				st.Exprs = append(st.Exprs[:1:1], none)
+			}
+		}
+	case *ast.FuncCallStmt:
+		st.Expr = m.expr(st.Expr)
+		if _, ok := st.Expr.(*ast.FuncCallExpr); !ok {
+			d := &ast.DoBlockStmt{Stmts: []ast.Stmt{local1(st.Expr)}}
+			at(d, st)
+			return d
+		}
+	case *ast.DoBlockStmt:
+		st.Stmts = m.stmts(st.Stmts)
+	case *ast.WhileStmt:
+		st.Condition = m.expr(st.Condition)
+		st.Stmts = m.stmts(st.Stmts)
+	case *ast.RepeatStmt:
+		st.Condition = m.expr(st.Condition)
+		st.Stmts = m.stmts(st.Stmts)
+	case *ast.FuncDefStmt:
+		m.function(st.Func)
+		if st.Name.Func != nil {
+			st.Name.Func = m.expr(st.Name.Func)
+		}
+		if st.Name.Receiver != nil {
+			st.Name.Receiver = m.expr(st.Name.Receiver)
+		}
+	case *ast.ReturnStmt:
+		m.exprs(st.Exprs)
+	case *ast.IfStmt:
+		st.Condition = m.expr(st.Condition)
+		st.Then = m.stmts(st.Then)
+		st.Else = m.stmts(st.Else)
+	case *ast.NumberForStmt:
+		st.Init = m.expr(st.Init)
+		st.Limit = m.expr(st.Limit)
+		if st.Step != nil {
+			st.Step = m.expr(st.Step)
+		}
+		st.Stmts = m.stmts(st.Stmts)
+	case *ast.GenericForStmt:
+		m.exprs(st.Exprs)
+		st.Stmts = m.stmts(st.Stmts)
+	}
+	return s
+}
+
+func local1(e ast.Expr) ast.Stmt {
+	l := &ast.LocalAssignStmt{Names: []string{temp}, Exprs: []ast.Expr{e}}
+	at(l, e)
+	return l
+}
+
+func mendAssign(st *ast.AssignStmt) ast.Stmt {
+	if len(st.Lhs) == 1 && len(st.Rhs) == 1 {
+		id, ok := st.Lhs[0].(*ast.IdentExpr)
+		if !ok || !riskyInto(st.Rhs[0]) {
+			return st
+		}
+		t := &ast.IdentExpr{Value: temp}
+		at(t, st.Rhs[0])
+		set := &ast.AssignStmt{Lhs: []ast.Expr{id}, Rhs: []ast.Expr{t}}
+		at(set, st)
+		d := &ast.DoBlockStmt{Stmts: []ast.Stmt{local1(st.Rhs[0]), set}}
+		at(d, st)
+		return d
+	}
+	if len(st.Rhs) == 1 && allIdents(st.Lhs) {
+		switch x := st.Rhs[0].(type) {
+		case *ast.FuncCallExpr:
+			if !x.AdjustRet {
+				return st
+			}
+		case *ast.Comma3Expr:
+			if !x.AdjustRet {
+				return st
+			}
+		}
+	}
+	// Places are evaluated first, then values, then the assignments are made, from last to first as Lua makes them.
+	d := &ast.DoBlockStmt{}
+	at(d, st)
+	ident := func(name string, from ast.PositionHolder) ast.Expr {
+		e := &ast.IdentExpr{Value: name}
+		at(e, from)
+		return e
+	}
+	bind := func(name string, e ast.Expr) ast.Expr {
+		l := &ast.LocalAssignStmt{Names: []string{name}, Exprs: []ast.Expr{e}}
+		at(l, e)
+		d.Stmts = append(d.Stmts, l)
+		return ident(name, e)
+	}
+	lhs := make([]ast.Expr, len(st.Lhs))
+	names := make([]string, len(st.Lhs))
+	for i, e := range st.Lhs {
+		n := strconv.Itoa(i)
+		names[i] = "(v" + n + ")"
+		lhs[i] = e
+		if a, ok := e.(*ast.AttrGetExpr); ok {
+			c := *a
+			c.Object = bind("(o"+n+")", a.Object)
+			if !constant(a.Key) {
+				c.Key = bind("(k"+n+")", a.Key)
+			}
+			lhs[i] = &c
+		}
+	}
+	l := &ast.LocalAssignStmt{Names: names, Exprs: st.Rhs}
+	at(l, st)
+	d.Stmts = append(d.Stmts, l)
+	for i := len(lhs) - 1; i >= 0; i-- {
+		set := &ast.AssignStmt{Lhs: []ast.Expr{lhs[i]}, Rhs: []ast.Expr{ident(names[i], st)}}
+		at(set, st)
+		d.Stmts = append(d.Stmts, set)
+	}
+	return d
+}
+
+func allIdents(list []ast.Expr) bool {
+	for _, e := range list {
+		if _, ok := e.(*ast.IdentExpr); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func constant(e ast.Expr) bool {
+	switch e.(type) {
+	case *ast.StringExpr, *ast.NumberExpr, *ast.TrueExpr, *ast.FalseExpr:
+		return true
+	}
+	return false
+}
+
+// riskyInto holds for expressions which gopher-lua compiles wrongly straight into an existing local.
+func riskyInto(e ast.Expr) bool {
+	switch x := e.(type) {
+	case *ast.LogicalOpExpr:
+		return true
+	case *ast.FuncCallExpr:
+		return x.AdjustRet
+	case *ast.Comma3Expr:
+		return x.AdjustRet
+	}
+	return false
+}
+
+func (m *mender) exprs(list []ast.Expr) {
+	for i, e := range list {
+		list[i] = m.expr(e)
+	}
+}
+
+func (m *mender) function(f *ast.FunctionExpr) {
+	if f.ParList.HasVargs {
+		m.varargs++
+		defer func() { m.varargs-- }()
+	} else {
+		saved := m.varargs
+		m.varargs = saved // an inner function sees the outer one's arg as an upvalue
+	}
+	f.Stmts = m.stmts(f.Stmts)
+}
+
+func (m *mender) expr(e ast.Expr) ast.Expr {
+	switch x := e.(type) {
+	case *ast.IdentExpr:
+		if m.varargs > 0 && x.Value == "arg" {
+			g := &ast.IdentExpr{Value: "_G"}
+			k := &ast.StringExpr{Value: "arg"}
+			get := &ast.AttrGetExpr{Object: g, Key: k}
+			at(g, x)
+			at(k, x)
+			at(get, x)
+			return get
+		}
+	case *ast.AttrGetExpr:
+		x.Object = m.expr(x.Object)
+		x.Key = m.expr(x.Key)
+	case *ast.TableExpr:
+		return m.table(x)
+	case *ast.FuncCallExpr:
+		if x.Func != nil {
+			x.Func = m.expr(x.Func)
+		}
+		if x.Receiver != nil {
+			x.Receiver = m.expr(x.Receiver)
+		}
+		m.exprs(x.Args)
+		if len(x.Args) > maxArgs {
+			packArgs(x)
+		}
+	case *ast.LogicalOpExpr:
+		x.Lhs, x.Rhs = m.expr(x.Lhs), m.expr(x.Rhs)
+	case *ast.RelationalOpExpr:
+		x.Lhs, x.Rhs = m.expr(x.Lhs), m.expr(x.Rhs)
+	case *ast.StringConcatOpExpr:
+		x.Lhs, x.Rhs = m.expr(x.Lhs), m.expr(x.Rhs)
+	case *ast.ArithmeticOpExpr:
+		x.Lhs, x.Rhs = m.expr(x.Lhs), m.expr(x.Rhs)
+	case *ast.UnaryMinusOpExpr:
+		x.Expr = m.expr(x.Expr)
+	case *ast.UnaryNotOpExpr:
+		x.Expr = m.expr(x.Expr)
+	case *ast.UnaryLenOpExpr:
+		x.Expr = m.expr(x.Expr)
+	case *ast.FunctionExpr:
+		m.function(x)
+	case *RawExpr:
+		return m.expr(x.Expr)
+	case *FloorDiv:
+		return m.expr(floorDiv(x))
+	case *BitOp:
+		return m.expr(bitCall(x))
+	}
+	return e
+}
+
+// fieldsPerFlush is how many items gopher-lua gathers before it stores them in the table.
+const fieldsPerFlush = 50
+
+// mostPositional keeps the count of flushes inside the nine bits of the instruction.
+const mostPositional = 25000
+
+func (m *mender) table(x *ast.TableExpr) ast.Expr {
+	positional := 0
+	for _, f := range x.Fields {
+		if f.Key != nil {
+			f.Key = m.expr(f.Key)
+		} else {
+			positional++
+			if positional > mostPositional && !(positional > mostPositional && severalValues(f.Value)) {
+				k := &ast.NumberExpr{Value: strconv.Itoa(positional)}
+				at(k, f.Value)
+				f.Key = k
+			}
+		}
+		f.Value = m.expr(f.Value)
+	}
+	if positional < fieldsPerFlush || len(x.Fields) == 0 {
+		return x
+	}
+	last := x.Fields[len(x.Fields)-1]
+	open := last.Key == nil && severalValues(last.Value)
+	switch {
+	case open && (positional-1)%fieldsPerFlush == 0:
+		return appendOpen(x, positional-1)
+	case last.Key != nil && positional%fieldsPerFlush == 0:
+		for i := len(x.Fields) - 1; i >= 0; i-- {
+			if f := x.Fields[i]; f.Key == nil {
+				k := &ast.NumberExpr{Value: strconv.Itoa(positional)}
+				at(k, f.Value)
+				f.Key = k
+				break
+			}
+		}
+	}
+	return x
+}
+
+func severalValues(e ast.Expr) bool {
+	switch x := e.(type) {
+	case *ast.FuncCallExpr:
+		return !x.AdjustRet
+	case *ast.Comma3Expr:
+		return !x.AdjustRet
+	}
+	return false
+}
+
+// appendOpen makes {n items, f()} out of a function that stores the values of f() one by one.
+func appendOpen(x *ast.TableExpr, n int) ast.Expr {
+	last := x.Fields[len(x.Fields)-1]
+	x.Fields = x.Fields[:len(x.Fields)-1]
+	fn := parseExpr("(function(t, ...) local r = {...} for i = 1, #r do t[" + strconv.Itoa(n) + " + i] = r[i] end return t end)(t, f)").(*ast.FuncCallExpr)
+	fn.Args = []ast.Expr{x, last.Value}
+	relocate(fn.Func, x.Line())
+	at(fn, x)
+	return fn
+}
+
+// maxArgs is far below the 200 registers that a function has for everything.
+const maxArgs = 120
+
+// packArgs passes the arguments beyond maxArgs through a table, since each would take a register.
+func packArgs(x *ast.FuncCallExpr) {
+	rest := &ast.TableExpr{}
+	at(rest, x)
+	for _, a := range x.Args[maxArgs-1:] {
+		rest.Fields = append(rest.Fields, &ast.Field{Value: a})
+	}
+	n := len(rest.Fields)
+	call := parseExpr("(function(t, n) return (table.unpack or unpack)(t, 1, n) end)(t, n)").(*ast.FuncCallExpr)
+	relocate(call.Func, x.Line())
+	at(call, x)
+	count := ast.Expr(&ast.NumberExpr{Value: strconv.Itoa(n)})
+	if severalValues(rest.Fields[n-1].Value) {
+		count = &ast.NilExpr{}
+	}
+	at(count, x)
+	fixed := (&mender{}).table(rest)
+	call.Args = []ast.Expr{fixed, count}
+	x.Args = append(x.Args[:maxArgs-1:maxArgs-1], call)
+}
+
+func floorDiv(x *FloorDiv) ast.Expr {
+	call := parseExpr("(function(a, b) local q = a / b return q - q % 1 end)(a, b)").(*ast.FuncCallExpr)
+	relocate(call.Func, x.Line())
+	at(call, x)
+	call.Args = []ast.Expr{x.Lhs, Paren(x.Rhs)}
+	call.AdjustRet = true
+	return call
+}
+
+func bitCall(x *BitOp) ast.Expr {
+	lib := &ast.IdentExpr{Value: "bit"}
+	name := &ast.StringExpr{Value: x.Func}
+	get := &ast.AttrGetExpr{Object: lib, Key: name}
+	call := &ast.FuncCallExpr{Func: get, AdjustRet: true}
+	if x.Lhs != nil {
+		call.Args = append(call.Args, x.Lhs)
+	}
+	call.Args = append(call.Args, Paren(x.Rhs))
+	for _, n := range []ast.PositionHolder{lib, name, get, call} {
+		at(n, x)
+	}
+	return call
+}
