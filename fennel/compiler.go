@@ -20,16 +20,16 @@ type Compiler struct {
 
 	specials  *lua.LTable
 	scopes    map[*lua.LTable]*Scope
+	natives   map[*macro]lua.LValue
+	blocks    map[*lua.LTable]*block // of special forms that scripts are running
+	wants     map[*lua.LTable]want
 	searchers *lua.LTable
 	meta      *lua.LTable
 	module    *lua.LTable
 	options   *lua.LTable // of the compilation that was last entered by a script
 
-	// View is the printer that macros call; fennel.view of the module.
-	View lua.LGFunction
-
-	// FindModule finds the source of a module to include, Fennel or Lua.
-	FindModule func(name string) (source []byte, file string, isLua, ok bool)
+	// NoColor keeps the place of an error from being shown in inverse video.
+	NoColor bool
 
 	files map[string]*sourceFile // texts read so far, for the excerpts in errors
 }

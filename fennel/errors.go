@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	lua "github.com/yuin/gopher-lua"
 )
 
 // ErrorKind says which phase refused the program.
@@ -29,12 +31,15 @@ type Error struct {
 	SourceLine string
 
 	noSource bool
-	value    any // what a plugin or a macro raised in place of a message
+	raised   lua.LValue // what a plugin or a module raised, which goes on as it is
 }
 
 // Error gives the message as the reference lays it out: position and message, the source line with the place marked
 // below it, and advice.
 func (e *Error) Error() string {
+	if e.raised != nil {
+		return e.raised.String()
+	}
 	var b strings.Builder
 	b.WriteString(e.headline(false))
 	if !e.noSource && e.Line > 0 {
@@ -78,6 +83,14 @@ func (e *Error) Marked(open, close string) string {
 }
 
 func (e *Error) headline(terse bool) string {
+	in := ""
+	if terse && e.Kind == CompileError {
+		in = " in '" + e.Form + "'"
+	}
+	return fmt.Sprintf("%s: %s error%s: %s", e.place(), e.Kind, in, e.Message)
+}
+
+func (e *Error) place() string {
 	file, line, col := e.File, "?", "?"
 	if file == "" {
 		file = "unknown"
@@ -85,11 +98,7 @@ func (e *Error) headline(terse bool) string {
 	if e.Line > 0 {
 		line, col = fmt.Sprint(e.Line), fmt.Sprint(e.Col)
 	}
-	in := ""
-	if terse && e.Kind == CompileError {
-		in = " in '" + e.Form + "'"
-	}
-	return fmt.Sprintf("%s:%s:%s: %s error%s: %s", file, line, col, e.Kind, in, e.Message)
+	return file + ":" + line + ":" + col
 }
 
 func (e *Error) setSource(f *sourceFile, line int) {

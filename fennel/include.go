@@ -96,10 +96,7 @@ func (c *compilation) findInclude(name string) (src []byte, file string, isLua, 
 			return src, file, hasSuffix(file, ".lua"), true
 		}
 	}
-	if c.k.FindModule != nil {
-		return c.k.FindModule(name)
-	}
-	return nil, "", false, false
+	return c.k.findModule(name)
 }
 
 func hasSuffix(s, suffix string) bool {

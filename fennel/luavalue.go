@@ -74,15 +74,10 @@ func (t *luaTypes) listText(L *lua.LState) int {
 			L.Pop(1)
 			continue
 		}
-		parts = append(parts, t.text(v))
+		parts = append(parts, View(L, v, nil))
 	}
 	L.Push(lua.LString("(" + strings.Join(parts, " ") + ")"))
 	return 1
-}
-
-// text is a value on one line, as the printer writes it.
-func (t *luaTypes) text(v lua.LValue) string {
-	return viewNode(t.fromLua(v, Pos{}, 0))
 }
 
 // sequenceView asks the printer to write an empty sequence as [] and not to come back here for the same value.

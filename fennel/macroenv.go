@@ -251,15 +251,11 @@ func luaUnpack(L *lua.LState) int {
 // throw raises an error of the compiler in Lua, as the text that a script expects. The error itself travels along, so
 // that it comes out of the macro as it went in.
 func (k *Compiler) throw(L *lua.LState, e *Error) {
-	panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: lua.LString(k.render(e)), Cause: e})
-}
-
-// render is how a script sees an error.
-func (k *Compiler) render(e *Error) string {
-	if s, ok := e.value.(lua.LValue); ok && s != nil {
-		return s.String()
+	var opts *lua.LTable
+	if k.current != nil {
+		opts = k.current.opts.lua
 	}
-	return e.Error()
+	k.throwWith(L, e, opts)
 }
 
 // guard runs the compiler inside a Lua call and raises its errors as Lua errors.

@@ -3,6 +3,8 @@ package fennel
 import (
 	"fmt"
 	"strconv"
+
+	lua "github.com/yuin/gopher-lua"
 )
 
 func macroWhen(e *expansion, x *List) Node {
@@ -119,8 +121,11 @@ func macroMacrodebug(e *expansion, x *List) Node {
 	if r := at(x.Items, 2); r != nil && !isNil(r) {
 		handle = "do"
 	}
-	text := viewForm(e.c.macroexpand(at(x.Items, 1), e.s, false))
-	return e.call(handle, e.str(text))
+	form := e.c.macroexpand(at(x.Items, 1), e.s, false)
+	k := e.c.k.vm()
+	opts := k.L.NewTable()
+	opts.RawSetString("detect-cycles?", lua.LFalse)
+	return e.call(handle, e.str(View(k.L, k.types.toLua(k.L, form), opts)))
 }
 
 func macroAssertRepl(e *expansion, x *List) Node {

@@ -14,9 +14,6 @@ func viewNode(n Node) string {
 	return b.String()
 }
 
-// viewForm writes a form for a person to read, which on one line it is.
-func viewForm(n Node) string { return viewNode(n) }
-
 func writeNode(b *strings.Builder, n Node, depth int) {
 	if depth > maxExpansion {
 		b.WriteString("...")

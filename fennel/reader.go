@@ -669,3 +669,10 @@ func (r *reader) fail(msg string, adjust int, span bool) {
 	}
 	panic(e)
 }
+
+// reset forgets what is open and what is left of the current line, as a person at a prompt starts over.
+func (r *reader) reset() {
+	r.stack = nil
+	r.buf, r.off = nil, 0
+	r.line, r.col = 1, 0
+}

@@ -303,7 +303,7 @@ func (c *compilation) requireMacros(name string) lua.LValue {
 	if name == "fennel.macros" || name == c.moduleName() {
 		L := k.L
 		t, meta := L.NewTable(), L.NewTable()
-		t.RawSetString("view", L.NewFunction(k.viewFunction()))
+		t.RawSetString("view", L.NewFunction(viewFunction))
 		meta.RawSetString("setall", L.NewFunction(func(L *lua.LState) int {
 			if k.meta != nil {
 				setAll(L, k.meta, 2)
@@ -356,7 +356,7 @@ func (e *expansion) importMacros(binding, module Node, x *List) {
 			name := nodeText(k)
 			v := c.k.L.GetField(t, name)
 			if !c.k.callable(v) {
-				failAt(x, "macro %s not found in module %s\n%s", name, nodeText(module), c.k.types.text(t))
+				failAt(x, "macro %s not found in module %s\n%s", name, nodeText(module), View(c.k.L, t, nil))
 			}
 			e.s.setMacro(nodeText(bind.Vals[i]), &macro{value: v})
 		}

@@ -108,7 +108,7 @@ func (k *Compiler) syntaxFunctions(env *lua.LTable) {
 		k.assertCompile(L, L.Get(2).String(), L.Get(3), L.Get(4))
 		return 0
 	})
-	set("view", k.viewFunction())
+	set("view", viewFunction)
 }
 
 // assertCompile raises a compile error about a piece of syntax.
@@ -189,15 +189,4 @@ func sourced(L *lua.LState, src lua.LValue, name lua.LString, mt *lua.LTable) *l
 	v.RawSetInt(1, name)
 	v.Metatable = mt
 	return v
-}
-
-// viewFunction is what macros call to print. The module's printer takes its place when there is one.
-func (k *Compiler) viewFunction() lua.LGFunction {
-	if k.View != nil {
-		return k.View
-	}
-	return func(L *lua.LState) int {
-		L.Push(lua.LString(k.types.text(L.Get(1))))
-		return 1
-	}
 }
