@@ -103,8 +103,6 @@ func CheckTagName(name string) error {
 		return bad("git reads \"..\", \"@{\" and \"@\" as something else")
 	case strings.HasSuffix(name, "."):
 		return bad("it ends with a dot")
-	case len(name) > 200:
-		return bad("it is longer than 200 bytes")
 	}
 	for i := range len(name) {
 		if c := name[i]; c < ' ' || c == 0x7f || strings.IndexByte(" ~^:?*[\\", c) >= 0 {
@@ -119,6 +117,8 @@ func CheckTagName(name string) error {
 			return bad("a part of it starts with a dot")
 		case strings.HasSuffix(part, ".lock"):
 			return bad("a part of it ends with .lock")
+		case len(part) > 250:
+			return bad("a part of it is longer than a file name may be")
 		}
 	}
 	return nil

@@ -176,6 +176,12 @@ func (s *Store) DeliveriesOf(ctx context.Context, gitDir string) ([]Delivery, er
 	return s.deliveries(ctx, `WHERE git_dir = ? ORDER BY url, ref`, gitDir)
 }
 
+// CountPut is how many refs a target is known to have from here.
+func (s *Store) CountPut(ctx context.Context, gitDir, url string) (n int, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT count(*) FROM deliveries WHERE git_dir = ? AND url = ? AND put <> ''`, gitDir, url).Scan(&n)
+	return n, explain(err)
+}
+
 // DueTargets lists the targets that are owed something whose next attempt has
 // come, the longest waiting first. next is when the next other one comes; the
 // zero time if none does.

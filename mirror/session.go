@@ -1,0 +1,259 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// session is what the git commands of one delivery share: a git directory of
+// their own, their environment, the agent.
+//
+// The directory has no refs, no hooks and no configuration but the object
+// format; its objects are the repository's. So neither the repository's
+// configuration (url.insteadOf, http.proxy, core.sshCommand, credential.helper,
+// a pre-push hook) nor the user's or the system's has a say in where a
+// credential goes.
+type session struct {
+	to   remote
+	cred credential
+	name string // the secret's
+	dir  string
+	env  []string
+
+	agent *agentServer
+	mu    sync.Mutex
+	child int // pid of the running git, for the agent to know its clients by
+}
+
+// passed are the variables of this process's environment that git may need:
+// how to get out of this network, and whom to trust.
+var passed = []string{
+	"PATH", "TMPDIR", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+}
+
+// open prepares a session. Close it.
+func openSession(gitDir string, to remote, cred credential, secretName string, knownHosts []string) (s *session, err error) {
+	dir, err := os.MkdirTemp("", "quire-mirror-") // mode 0700; short, as a socket's path must be
+	if err != nil {
+		return nil, fmt.Errorf("mirror: %w", err)
+	}
+	s = &session{to: to, cred: cred, name: secretName, dir: dir}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := s.skeleton(gitDir); err != nil {
+		return nil, err
+	}
+	s.env = []string{
+		"LC_ALL=C", "GIT_DIR=" + filepath.Join(dir, "git"), "GIT_OBJECT_DIRECTORY=" + objectsOf(gitDir),
+		"GIT_TERMINAL_PROMPT=0", "GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_ALLOW_PROTOCOL=https:http:ssh:file", "GIT_NO_LAZY_FETCH=1",
+	}
+	for _, name := range passed {
+		if v, ok := os.LookupEnv(name); ok {
+			s.env = append(s.env, name+"="+v)
+		}
+	}
+	switch s.to.kind {
+	case "ssh":
+		s.env = append(s.env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null")
+		if err := s.prepareSSH(knownHosts); err != nil {
+			return nil, err
+		}
+	case "http":
+		s.env = append(s.env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=/nonexistent", "XDG_CONFIG_HOME=/nonexistent")
+	case "file":
+		// No credential goes anywhere; and the receiving git, with its hooks,
+		// is a child of this one and needs the user's own settings
+		// (safe.directory among them).
+		for _, name := range []string{"HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"} {
+			if v, ok := os.LookupEnv(name); ok {
+				s.env = append(s.env, name+"="+v)
+			}
+		}
+	}
+	s.env = append(s.env, s.config()...)
+	return s, nil
+}
+
+// config is git's configuration by environment (git-config(1), GIT_CONFIG_COUNT),
+// which only this user's processes can read, unlike `git -c`, which is argv.
+func (s *session) config() []string {
+	pairs := [][2]string{
+		{"core.hooksPath", "/dev/null"},
+		{"credential.helper", ""}, // the empty value clears the list
+		{"transfer.credentialsInUrl", "die"},
+		{"http.followRedirects", "false"},
+		{"http.lowSpeedLimit", "1"}, // bytes a second, for two minutes: a stall
+		{"http.lowSpeedTime", "120"},
+		{"gc.auto", "0"},
+		{"advice.pushUpdateRejected", "false"},
+		{"push.recurseSubmodules", "no"},
+		{"push.followTags", "false"},
+	}
+	if s.to.kind == "http" {
+		// Scoped: it does not go to another host, whatever the server says.
+		if h := s.cred.header; h != "" {
+			pairs = append(pairs, [2]string{"http." + s.to.url + ".extraHeader", h})
+		}
+	}
+	env := []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(pairs))}
+	for i, p := range pairs {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, p[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, p[1]))
+	}
+	return env
+}
+
+// objectsOf is where a git directory keeps its objects: its own, or for a linked
+// worktree those of the repository it belongs to.
+func objectsOf(gitDir string) string { return filepath.Join(commonDir(gitDir), "objects") }
+
+func commonDir(gitDir string) string {
+	common, err := os.ReadFile(filepath.Join(gitDir, "commondir"))
+	if err != nil {
+		return gitDir
+	}
+	dir := strings.TrimSpace(string(common))
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(gitDir, dir)
+	}
+	return dir
+}
+
+func (s *session) skeleton(gitDir string) error {
+	own := filepath.Join(s.dir, "git")
+	if err := os.MkdirAll(filepath.Join(own, "refs"), 0o700); err != nil {
+		return fmt.Errorf("mirror: %w", err)
+	}
+	config := "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
+	if theirs, err := os.ReadFile(filepath.Join(commonDir(gitDir), "config")); err == nil && sha256Format(theirs) {
+		config = "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
+	}
+	for name, text := range map[string]string{"HEAD": "ref: refs/heads/none\n", "config": config} {
+		if err := os.WriteFile(filepath.Join(own, name), []byte(text), 0o600); err != nil {
+			return fmt.Errorf("mirror: %w", err)
+		}
+	}
+	// Where history ends, in a shallow repository.
+	if shallow := filepath.Join(commonDir(gitDir), "shallow"); fileExists(shallow) {
+		if err := os.Symlink(shallow, filepath.Join(own, "shallow")); err != nil {
+			return fmt.Errorf("mirror: %w", err)
+		}
+	}
+	return nil
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// sha256Format reads extensions.objectFormat out of a configuration file.
+func sha256Format(config []byte) bool {
+	for line := range bytes.Lines(bytes.ToLower(config)) {
+		key, value, ok := bytes.Cut(line, []byte("="))
+		if ok && string(bytes.TrimSpace(key)) == "objectformat" && string(bytes.TrimSpace(value)) == "sha256" {
+			return true
+		}
+	}
+	return false
+}
+
+// close removes the directory and ends the agent.
+func (s *session) close() {
+	if s.agent != nil {
+		s.agent.close()
+	}
+	os.RemoveAll(s.dir)
+}
+
+// output is what a git command said.
+type output struct {
+	stdout, stderr string // scrubbed
+	exit           int    // -1: killed or not started
+	err            error  // the context's, or that of starting
+}
+
+// grace is how long a git that was told to end may take before it is killed.
+const grace = 3 * time.Second
+
+// git runs one command to its end. When ctx ends, its whole process group is
+// ended: git leaves the talking to children.
+func (s *session) git(ctx context.Context, args ...string) output {
+	c := exec.CommandContext(ctx, "git", args...)
+	c.Env, c.Dir = s.env, "/"
+	var stdout, stderr bounded
+	c.Stdout, c.Stderr = &stdout, &stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
+	c.WaitDelay = grace
+	s.mu.Lock() // the agent's first question comes after
+	if err := c.Start(); err != nil {
+		s.mu.Unlock()
+		return output{exit: -1, err: fmt.Errorf("start git: %w", err)}
+	}
+	s.child = c.Process.Pid
+	s.mu.Unlock()
+	err := c.Wait()
+	if ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay) {
+		syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // what of the group did not end by itself
+	}
+	s.mu.Lock()
+	s.child = 0
+	s.mu.Unlock()
+	out := output{
+		stdout: stdout.String(),
+		stderr: s.cred.scrub(stderr.String(), s.name),
+		exit:   c.ProcessState.ExitCode(),
+	}
+	if ctx.Err() != nil {
+		out.exit, out.err = -1, context.Cause(ctx)
+	}
+	return out
+}
+
+// bounded keeps the first and the last of a text: a remote's messages are
+// unbounded, and the cause stands at either end.
+type bounded struct {
+	head, tail bytes.Buffer
+	cut        bool
+}
+
+const (
+	keepHead = 8 << 20 // a line for each of many thousand refs
+	keepTail = 64 << 10
+)
+
+func (b *bounded) Write(p []byte) (int, error) {
+	n := len(p)
+	if room := keepHead - b.head.Len(); room > 0 {
+		take := min(room, len(p))
+		b.head.Write(p[:take])
+		p = p[take:]
+	}
+	b.tail.Write(p)
+	if extra := b.tail.Len() - keepTail; extra > 0 {
+		b.tail.Next(extra)
+		b.cut = true
+	}
+	return n, nil
+}
+
+func (b *bounded) String() string {
+	if b.cut {
+		return b.head.String() + "\n…\n" + b.tail.String()
+	}
+	return b.head.String() + b.tail.String()
+}
