@@ -229,7 +229,7 @@ func (b *builder) finish(s uint32, ends map[uint32]string) {
 	name, own := ends[s]
 	out := found{length: n.depth(), name: name}
 	if b.nodes[n.fail].meta&flagFound != 0 {
-		inner := b.found(n.fail)
+		inner := b.at(n.fail)
 		if own {
 			out.name = betterName(name, inner.name)
 		} else {
@@ -263,27 +263,38 @@ func (b *builder) byDepth() []uint32 {
 	return order[1:]
 }
 
-// next is the state after s on c. The scanner has its first two cases inline.
+// next is the state after s on c. Trackers have its first two cases inline.
 func (a *automaton) next(s uint32, c byte) uint32 {
+	if s < a.wide {
+		return a.rows[s<<8|uint32(c)]
+	}
+	if m := a.nodes[s].meta; byte(m) == c && m&flagLeaf == 0 {
+		return s + 1
+	}
+	return a.fall(s, c)
+}
+
+// fall is next for a state with neither a row nor a first child on c.
+func (a *automaton) fall(s uint32, c byte) uint32 {
 	for {
-		if s < a.wide {
-			return a.rows[s<<8|uint32(c)]
-		}
 		n := a.nodes[s]
-		if byte(n.meta) == c && n.meta&flagLeaf == 0 {
-			return s + 1
-		}
 		if n.meta&flagMany != 0 {
 			if t, ok := a.table.get(s, int(c)); ok {
 				return t
 			}
 		}
 		s = n.fail
+		if s < a.wide {
+			return a.rows[s<<8|uint32(c)]
+		}
+		if m := a.nodes[s].meta; byte(m) == c && m&flagLeaf == 0 {
+			return s + 1
+		}
 	}
 }
 
-// found says what ends at s, which must have flagFound.
-func (a *automaton) found(s uint32) found {
+// at says what is found at s, which must have flagFound.
+func (a *automaton) at(s uint32) found {
 	i, _ := a.table.get(s, keyFound)
 	return a.table.finds[i]
 }

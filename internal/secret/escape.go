@@ -13,11 +13,16 @@ import (
 )
 
 // escapes lists what text looks like between the quotes of the notations that
-// tools print: URLs, JSON, shells, Go, XML. Most are the text itself for most
-// secrets; the automaton holds equal ones once.
-func escapes(text string) []string {
+// tools print: URLs, JSON, shells, Go, XML; with all, in the rarer dialects of
+// each too. Most are the text itself for most secrets; the automaton holds
+// equal ones once.
+func escapes(text string, all bool) []string {
 	var out []string
-	for _, list := range [][]string{urlEscapes(text), jsonEscapes(text), shellEscapes(text), goEscapes(text), xmlEscapes(text)} {
+	for _, dialects := range []func(string) (common, rare []string){urlEscapes, jsonEscapes, shellEscapes, goEscapes, xmlEscapes} {
+		list, rare := dialects(text)
+		if all {
+			list = append(list, rare...)
+		}
 		for _, e := range list {
 			if e != text {
 				out = append(out, e)
@@ -28,20 +33,20 @@ func escapes(text string) []string {
 }
 
 // urlEscapes is percent-encoding in both cases of hex, over the sets of bytes
-// left alone that are in use: by Go for queries and paths, by
-// encodeURIComponent (ECMA-262), by Python's quote, with and without the
-// slash, and by curl (RFC 3986's unreserved only).
-func urlEscapes(text string) []string {
-	upper := []string{
-		url.QueryEscape(text), url.PathEscape(text),
-		percent(text, "-_.~"), percent(text, "-_.~/"), percent(text, "-_.!~*'()"),
-		percent(text, "-_.~!$&'()*+,;=:@/?"),
+// left alone that are in use: by Go's QueryEscape and by RFC 3986 (curl,
+// Python's quote_plus); rarer by Python's quote, encodeURIComponent and
+// encodeURI (ECMA-262), and Go's PathEscape.
+func urlEscapes(text string) (common, rare []string) {
+	common = bothCases(url.QueryEscape(text), percent(text, "-_.~"))
+	rare = bothCases(percent(text, "-_.~/"), percent(text, "-_.!~*'()"), percent(text, "-_.!~*'();/?:@&=+$,#"), url.PathEscape(text))
+	return common, rare
+}
+
+func bothCases(escaped ...string) []string {
+	for _, e := range escaped {
+		escaped = append(escaped, lowerPercent(e))
 	}
-	out := upper
-	for _, u := range upper {
-		out = append(out, lowerPercent(u))
-	}
-	return out
+	return escaped
 }
 
 // percent escapes all but ASCII letters, digits and the bytes of keep.
@@ -69,23 +74,21 @@ func lowerPercent(s string) string {
 	return string(b)
 }
 
-// jsonEscapes is the inside of a JSON string as Go writes it (with and without
-// HTML escaping), as Python and PHP do (\uXXXX for all that is not ASCII, \/),
-// and with bytes that are not UTF-8 as they are.
-func jsonEscapes(text string) []string {
-	var out []string
+// jsonEscapes is the inside of a JSON string as Go writes it, with and without
+// HTML escaping; rarer as Python and PHP do (\uXXXX for all that is not ASCII,
+// \/), and with bytes that are not UTF-8 as they are.
+func jsonEscapes(text string) (common, rare []string) {
 	if b, err := json.Marshal(text); err == nil {
-		out = append(out, inside(string(b)))
+		common = append(common, inside(string(b)))
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if e.Encode(text) == nil {
-		out = append(out, inside(strings.TrimSuffix(b.String(), "\n")))
+		common = append(common, inside(strings.TrimSuffix(b.String(), "\n")))
 	}
-	ascii := jsonEscape(text, true)
-	raw := jsonEscape(text, false)
-	return append(out, ascii, raw, strings.ReplaceAll(ascii, "/", `\/`), strings.ReplaceAll(raw, "/", `\/`))
+	raw, ascii := jsonEscape(text, false), jsonEscape(text, true)
+	return common, []string{raw, ascii, strings.ReplaceAll(raw, "/", `\/`), strings.ReplaceAll(ascii, "/", `\/`)}
 }
 
 // jsonEscape escapes what RFC 8259 section 7 demands, with the short escapes.
@@ -114,19 +117,20 @@ func jsonEscape(text string, ascii bool) string {
 	return b.String()
 }
 
-// shellEscapes is the inside of a word in single quotes (where a quote is four
-// characters, or five from dash's set -x), in double quotes, in bash's $'…',
-// and with backslashes (printf %q).
-func shellEscapes(text string) []string {
-	return []string{
-		strings.ReplaceAll(text, `'`, `'\''`),
+// shellEscapes is the inside of a word in single quotes and in bash's $'…';
+// rarer in double quotes, with backslashes (printf %q), and as dash's set -x
+// writes a single quote.
+func shellEscapes(text string) (common, rare []string) {
+	common = []string{strings.ReplaceAll(text, `'`, `'\''`), ansiC(text, true)}
+	rare = []string{
 		strings.ReplaceAll(text, `'`, `'"'"'`),
 		backslash(text, "\"$`\\"),
 		backslash(text, "\"$`\\!"),
 		backslash(text, " \t!\"#$&'()*,;<>?[\\]^`{|}"),
 		backslash(text, " \t!\"#$&'()*,:;<=>?@[\\]^`{|}~"),
-		ansiC(text, true), ansiC(text, false),
+		ansiC(text, false),
 	}
+	return common, rare
 }
 
 func backslash(text, special string) string {
@@ -163,27 +167,29 @@ func ansiC(text string, utf8Locale bool) string {
 	return b.String()
 }
 
-// goEscapes is the inside of %q and %+q.
-func goEscapes(text string) []string {
-	return []string{inside(strconv.Quote(text)), inside(strconv.QuoteToASCII(text))}
+// goEscapes is the inside of %q; rarer of %+q.
+func goEscapes(text string) (common, rare []string) {
+	return []string{inside(strconv.Quote(text))}, []string{inside(strconv.QuoteToASCII(text))}
 }
 
-// xmlEscapes is text and attribute values of XML and HTML: Go's two, and the
-// named entities others use.
-func xmlEscapes(text string) []string {
-	out := []string{html.EscapeString(text)}
+// xmlEscapes is text and attribute values of XML and HTML: Go's, and with the
+// named entities that others use.
+func xmlEscapes(text string) (common, rare []string) {
 	var b bytes.Buffer
 	if xml.EscapeText(&b, []byte(text)) == nil {
-		out = append(out, b.String())
+		common = append(common, b.String())
 	}
 	entities := []string{"&", "&amp;", "<", "&lt;", ">", "&gt;"}
-	return append(out,
-		strings.NewReplacer(entities...).Replace(text),
-		strings.NewReplacer(append(entities, `"`, "&quot;")...).Replace(text),
-		strings.NewReplacer(append(entities, `"`, "&quot;", "'", "&apos;")...).Replace(text),
-		strings.NewReplacer(append(entities, `"`, "&quot;", "'", "&#39;")...).Replace(text),
-		strings.NewReplacer(append(entities, `"`, "&quot;", "'", "&#x27;")...).Replace(text),
-	)
+	with := func(more ...string) string {
+		return strings.NewReplacer(append(entities[:len(entities):len(entities)], more...)...).Replace(text)
+	}
+	common = append(common, html.EscapeString(text), with())
+	return common, []string{
+		with(`"`, "&quot;"),
+		with(`"`, "&quot;", "'", "&apos;"),
+		with(`"`, "&quot;", "'", "&#39;"),
+		with(`"`, "&quot;", "'", "&#x27;"),
+	}
 }
 
 // inside is a quoted text without its quotes.

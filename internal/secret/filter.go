@@ -10,13 +10,16 @@ import (
 //
 // A pattern has at least MinLength = 8 bytes, so among any stride = 5 places in
 // a row one is where a window of 4 bytes lies wholly in the first 8 bytes of
-// a pattern that begins at or up to 4 bytes before it. Looking at every fifth
+// a pattern that begins there or up to 4 bytes before. Looking at every fifth
 // window is then enough (the idea of Wu and Manber's "A fast algorithm for
 // multi-pattern searching", 1994, without its shift table: one distance is kept
-// instead, and the loop has no dependence from one step to the next). Windows
-// are kept as two bits each of a Bloom filter.
+// instead, and no step of the loop waits for the one before). And where it may
+// belong to one, so must the windows beside it, five in a row.
+//
+// Windows are kept in a Bloom filter as two bits of one word, so that a look is
+// one access to memory.
 type filter struct {
-	bits  []uint64
+	words []uint64
 	shift uint
 }
 
@@ -25,41 +28,96 @@ const (
 	stride = MinLength - window + 1
 )
 
-// newFilter makes room for n windows: 32 bits for each, and no more than a
-// second-level cache holds, since a filter that is too full is only slow.
-func newFilter(n int) *filter {
-	log := min(max(bits.Len(uint(32*n)), 12), 23)
-	return &filter{bits: make([]uint64, 1<<log/64), shift: uint(32 - log)}
-}
-
-// add puts in the windows of the first MinLength bytes of text.
-func (f *filter) add(text string) {
-	for i := range stride {
-		w := binary.LittleEndian.Uint32([]byte(text[i : i+window]))
-		for _, h := range [...]uint32{f.first(w), f.second(w)} {
-			f.bits[h>>6] |= 1 << (h & 63)
+// newFilter makes a filter of the patterns' heads, their first MinLength bytes.
+// It has 16 to 32 bits for each window, but not so few in all that the one
+// window of a flood of one byte is likely to be taken for another, nor more
+// than a core's second-level cache holds: a filter that is too full is only slow.
+func newFilter(heads map[string]bool) *filter {
+	windows := map[uint32]bool{}
+	for h := range heads {
+		for i := range stride {
+			windows[binary.LittleEndian.Uint32([]byte(h[i:i+window]))] = true
 		}
 	}
+	log := min(max(bits.Len(uint(16*len(windows)))-6, 10), 17)
+	f := &filter{words: make([]uint64, 1<<log), shift: uint(64 - log)}
+	for w := range windows {
+		h := spread(w)
+		f.words[h>>f.shift] |= 1<<(h>>20&63) | 1<<(h>>26&63)
+	}
+	return f
 }
 
-func (f *filter) first(w uint32) uint32  { return w * 0x9e3779b1 >> f.shift }
-func (f *filter) second(w uint32) uint32 { return (w ^ w>>15) * 0x85ebca6b >> f.shift }
+func spread(w uint32) uint64 { return uint64(w) * 0x9e3779b97f4a7c15 }
 
-// next is the first place at or after p, in steps of stride, where a window may
-// belong to a pattern; or the first from which a window does not fit.
-func (f *filter) next(data []byte, p int) int {
-	set, shift := f.bits, f.shift&31
-	mask := uint32(len(set) - 1)
+func (f *filter) has(w uint32) bool {
+	h := spread(w)
+	word := f.words[h>>(f.shift&63)]
+	return word&(1<<(h>>20&63)) != 0 && word&(1<<(h>>26&63)) != 0
+}
+
+// next looks at the windows of data from p on, in steps of stride. It returns
+// the first window that may belong to a pattern, and the first place where that
+// pattern may begin. With none, start is len(data) or more, and p the first
+// window that does not fit into data any more.
+func (f *filter) next(data []byte, p int) (start, at int) {
 	for ; p+window <= len(data); p += stride {
-		w := binary.LittleEndian.Uint32(data[p:])
-		h := w * 0x9e3779b1 >> shift
-		if set[h>>6&mask]>>(h&63)&1 == 0 {
-			continue
+		if p = f.skip(data, p); p+window > len(data) {
+			break
 		}
-		h = f.second(w)
-		if set[h>>6&mask]>>(h&63)&1 != 0 {
+		if start, ok := f.run(data, p); ok {
+			return start, p
+		}
+	}
+	return len(data), p
+}
+
+// skip is the loop of next that nearly all time is spent in.
+func (f *filter) skip(data []byte, p int) int {
+	words, shift := f.words, f.shift&63
+	for d := data[p:]; len(d) >= window+3*stride; d = d[4*stride:] {
+		h0 := spread(binary.LittleEndian.Uint32(d))
+		h1 := spread(binary.LittleEndian.Uint32(d[stride:]))
+		h2 := spread(binary.LittleEndian.Uint32(d[2*stride:]))
+		h3 := spread(binary.LittleEndian.Uint32(d[3*stride:]))
+		w0, w1, w2, w3 := words[h0>>shift], words[h1>>shift], words[h2>>shift], words[h3>>shift]
+		if w0&(1<<(h0>>20&63)) != 0 && w0&(1<<(h0>>26&63)) != 0 {
 			return p
+		}
+		if w1&(1<<(h1>>20&63)) != 0 && w1&(1<<(h1>>26&63)) != 0 {
+			return p + stride
+		}
+		if w2&(1<<(h2>>20&63)) != 0 && w2&(1<<(h2>>26&63)) != 0 {
+			return p + 2*stride
+		}
+		if w3&(1<<(h3>>20&63)) != 0 && w3&(1<<(h3>>26&63)) != 0 {
+			return p + 3*stride
+		}
+		p += 4 * stride
+		if len(d) < 4*stride {
+			break
+		}
+	}
+	for ; p+window <= len(data); p += stride {
+		if f.has(binary.LittleEndian.Uint32(data[p:])) {
+			break
 		}
 	}
 	return p
+}
+
+// run looks at the neighbours of the window at p, which is in the filter: a
+// pattern's head is stride such windows in a row. Windows that data is too
+// short for may be anything. start is where the row begins.
+func (f *filter) run(data []byte, p int) (start int, ok bool) {
+	start = p
+	for start > p-window && start > 0 && f.has(binary.LittleEndian.Uint32(data[start-1:])) {
+		start--
+	}
+	for end := start + stride; p+1 < end; p++ {
+		if q := p + 1; q+window <= len(data) && !f.has(binary.LittleEndian.Uint32(data[q:])) {
+			return start, false
+		}
+	}
+	return start, true
 }

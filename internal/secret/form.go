@@ -49,10 +49,25 @@ func formsOf(value string) forms {
 			f.add(strings.Join(group, sep))
 		}
 		for _, sep := range indents {
-			f.plain = append(f.plain, strings.Join(group, sep))
+			if text := strings.Join(group, sep); !opensBlank(text) {
+				f.plain = append(f.plain, text)
+			}
 		}
 	}
 	return f
+}
+
+// opensBlank reports whether the head of text has a window of nothing but white
+// space. To look for it would mean to stop at every indented line of a log; it
+// happens to a value that begins with a very short line (a brace), and costs
+// the redaction of that line where it is deeply indented.
+func opensBlank(text string) bool {
+	for i := range stride {
+		if strings.TrimSpace(text[i:i+window]) == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // add adds a text in every form.
@@ -61,9 +76,15 @@ func (f *forms) add(text string) {
 		return
 	}
 	f.plain = append(f.plain, text)
-	f.plain = append(f.plain, escapes(text)...)
+	f.plain = append(f.plain, escapes(text, len(text) <= everyForm || !strings.Contains(text, "\n"))...)
 	f.encoded = append(f.encoded, encodings(text)...)
 }
+
+// everyForm is the length in bytes up to which a text of several lines is looked
+// for, as a whole, in the rarer dialects of escaping too. Beyond it they would
+// double the automaton, for the line ends: the lines themselves are looked for
+// in all dialects.
+const everyForm = 512
 
 func (f *forms) addLine(line string) {
 	if redactable(line) {

@@ -2,8 +2,13 @@ package secret
 
 // matcher is everything revealed so far, compiled. It does not change.
 type matcher struct {
-	plain, encoded *automaton
-	filter         *filter
+	plain, encoded index
+}
+
+// index is what finds one set of patterns.
+type index struct {
+	*automaton
+	filter *filter
 }
 
 // newMatcher compiles the forms of the secrets; nil if there is nothing to look for.
@@ -15,41 +20,36 @@ func newMatcher(secrets []pattern) *matcher {
 			plain = append(plain, pattern{text, s.name})
 		}
 		for _, text := range f.encoded {
-			encoded = append(encoded, pattern{folded(text), s.name})
+			encoded = append(encoded, pattern{text, s.name})
 		}
 	}
 	if len(plain) == 0 {
 		return nil
 	}
-	m := &matcher{plain: newAutomaton(plain), encoded: newAutomaton(encoded)}
-	heads := map[string]bool{}
+	plainHeads, encodedHeads := map[string]bool{}, map[string]bool{}
 	for _, p := range plain {
-		heads[p.text[:MinLength]] = true
+		plainHeads[p.text[:MinLength]] = true
 	}
-	for _, p := range encoded {
-		for _, h := range brokenHeads(p.text) {
-			heads[h] = true
+	for i, p := range encoded {
+		for _, h := range brokenHeads(p.text[:MinLength]) {
+			encodedHeads[h] = true
 		}
+		encoded[i].text = folded(p.text)
 	}
-	m.filter = newFilter(stride * len(heads))
-	for h := range heads {
-		m.filter.add(h)
+	return &matcher{
+		plain:   index{newAutomaton(plain), newFilter(plainHeads)},
+		encoded: index{newAutomaton(encoded), newFilter(encodedHeads)},
 	}
-	return m
 }
 
-// brokenHeads lists what the first MinLength bytes of an encoded form may be in
-// a stream: in either base64 alphabet, and with a line end anywhere in it.
-func brokenHeads(text string) []string {
+// brokenHeads lists what the head of an encoded form may be in a stream: in
+// either base64 alphabet, and with a line end anywhere in it.
+func brokenHeads(head string) []string {
 	var out []string
-	for _, t := range []string{text, urlSafe(text)} {
-		t = t[:MinLength]
-		out = append(out, t)
+	for _, h := range []string{head, urlSafe(head)} {
+		out = append(out, h)
 		for k := 1; k < MinLength; k++ {
-			out = append(out, (t[:k] + "\n" + t[k:])[:MinLength], (t[:k] + "\r\n" + t[k:])[:MinLength])
-		}
-		if t == text[:MinLength] && urlSafe(t) == t {
-			break
+			out = append(out, (h[:k] + "\n" + h[k:])[:MinLength], (h[:k] + "\r\n" + h[k:])[:MinLength])
 		}
 	}
 	return out
@@ -73,6 +73,8 @@ var foldTable = func() (t [256]byte) {
 			t[c] = '/'
 		case b == '\n' || b == '\r' || b == ' ' || b == '\t':
 			t[c] = lineSpace
+		default:
+			t[c] = notEncoded
 		}
 	}
 	return t

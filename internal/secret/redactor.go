@@ -73,7 +73,8 @@ func (r *Redactor) Bytes(text []byte) []byte {
 	if m == nil {
 		return text
 	}
-	s := scanner{m: m}
+	var s scanner
+	s.use(m, 0)
 	s.scan(text)
 	if len(s.marks) == 0 {
 		return text

@@ -20,7 +20,7 @@ type Writer struct {
 
 	mu     sync.Mutex
 	scan   scanner
-	held   []byte // the stream from heldAt to scan.pos
+	held   []byte // the stream's last bytes read, from heldAt on
 	heldAt int64
 	next   int64 // what is written next: heldAt, or the start of a mark before it
 	out    []byte
@@ -87,7 +87,7 @@ func (w *Writer) flush() error {
 		return nil
 	}
 	w.scan.forget()
-	return w.pass(nil, w.scan.pos)
+	return w.pass(nil, w.scan.plain.pos)
 }
 
 // adopt looks at what is held with the secrets that are known now.
@@ -96,9 +96,7 @@ func (w *Writer) adopt() {
 	if m == w.scan.m {
 		return
 	}
-	w.scan.m = m
-	w.scan.forget()
-	w.scan.pos = w.heldAt
+	w.scan.use(m, w.heldAt)
 	w.scan.scan(w.held)
 }
 
