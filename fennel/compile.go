@@ -153,7 +153,18 @@ func (k *Compiler) compileForms(forms []Node, opts Options) []ast.Stmt {
 	c.prepareScope(scope)
 	previous := k.current
 	k.current = c
-	defer func() { k.current = previous }()
+	defer func() {
+		k.current = previous
+		if c.opts.plugins == nil {
+			return
+		}
+		if r := recover(); r != nil {
+			if e, ok := r.(*Error); ok {
+				c.hookError(e)
+			}
+			panic(r)
+		}
+	}()
 	b := c.rootBlk
 	for i, n := range forms {
 		w := want{nval: 0}

@@ -88,18 +88,31 @@ func (c *compilation) str(s string, line int) ast.Expr {
 }
 
 func (c *compilation) number(f float64, line int) ast.Expr {
-	switch {
-	case math.IsInf(f, 1), math.IsInf(f, -1), math.IsNaN(f):
-		num := "1"
-		if math.IsInf(f, -1) {
-			num = "-1"
-		} else if math.IsNaN(f) {
-			num = "0"
-		}
+	quotient := func(num string) ast.Expr {
 		return c.arith("/", c.numeral(num, line), c.numeral("0", line), line)
+	}
+	switch {
+	case math.IsInf(f, 1):
+		return quotient("1")
+	case math.IsInf(f, -1):
+		return quotient("-1")
+	case math.IsNaN(f):
+		e := quotient("0")
+		if math.Signbit(f) == zeroByZero {
+			return e
+		}
+		n := &ast.UnaryMinusOpExpr{Expr: e}
+		n.SetLine(line)
+		return n
 	}
 	return c.numeral(luaNumber(f), line)
 }
+
+// zeroByZero is the sign of 0/0, which differs between processors: programs see it when they print.
+var zeroByZero = func() bool {
+	zero := 0.0
+	return math.Signbit(zero / zero)
+}()
 
 func (c *compilation) numeral(text string, line int) ast.Expr {
 	if text[0] == '-' { // gopher-lua's parser never makes a negative numeral, its compiler takes one

@@ -32,6 +32,8 @@ type Error struct {
 
 	noSource bool
 	raised   lua.LValue // what a plugin or a module raised, which goes on as it is
+	node     Node
+	told     bool // plugins know
 }
 
 // Error gives the message as the reference lays it out: position and message, the source line with the place marked
@@ -199,7 +201,7 @@ func failIn(at, fallback Node, format string, args ...any) {
 }
 
 func compileErrorAt(at Node, msg string) *Error {
-	e := &Error{Kind: CompileError, Message: msg, Advice: advise(msg), Form: formName(at), noSource: true}
+	e := &Error{Kind: CompileError, Message: msg, Advice: advise(msg), Form: formName(at), noSource: true, node: at}
 	if at == nil {
 		return e
 	}

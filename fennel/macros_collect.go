@@ -97,7 +97,7 @@ func (e *expansion) accumulate(how string, x *List) Node {
 	if l, ok := acc.(*List); ok {
 		result = e.call("values", l.Items...)
 	}
-	iter := &Seq{Pos: q.Pos, Items: append([]Node(nil), q.Items[2:]...)}
+	iter := &Seq{Pos: e.at, Items: append([]Node(nil), q.Items[2:]...)}
 	return e.call("do", e.call("var", acc, q.Items[1]),
 		e.call(how, iter, e.call("set", acc, x.Items[2])), result)
 }

@@ -586,8 +586,10 @@ func (r *reader) atom(raw string, at Pos) Node {
 		return &Num{Pos: at, Val: math.Inf(1)}
 	case "-.inf":
 		return &Num{Pos: at, Val: math.Inf(-1)}
-	case ".nan", "+.nan", "-.nan":
-		return &Num{Pos: at, Val: math.NaN()}
+	case ".nan", "+.nan":
+		return &Num{Pos: at, Val: math.Copysign(math.NaN(), 1)}
+	case "-.nan":
+		return &Num{Pos: at, Val: math.Copysign(math.NaN(), -1)}
 	}
 	c := raw[0]
 	if c == ':' && len(raw) > 1 {

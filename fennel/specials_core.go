@@ -1,6 +1,8 @@
 package fennel
 
 import (
+	"strings"
+
 	"github.com/yuin/gopher-lua/ast"
 
 	"quire/fennel/luacode"
@@ -340,11 +342,18 @@ func (c *compilation) rawExpr(text string, at Node) ast.Expr {
 	return raw
 }
 
+// escapeQuotes is all that a string in a comment needs.
+var escapeQuotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
 func specialComment(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
 	text := ""
 	for i, n := range x.Items[1:] {
 		if i > 0 {
 			text += " "
+		}
+		if str, ok := n.(*Str); ok {
+			text += `"` + escapeQuotes.Replace(str.Val) + `"`
+			continue
 		}
 		text += viewNode(n)
 	}
