@@ -32,18 +32,14 @@ func settings() (c *config.Config, fault error) {
 	return salvage(path, string(text)), fault
 }
 
-// salvage takes state_dir and [hook] from a file that is otherwise wrong.
+// salvage takes state_dir from a file that is otherwise wrong. It gives up if the
+// file says something about it that cannot be read: another place than the one
+// meant would be no help.
 func salvage(path, text string) *config.Config {
 	c := config.Defaults()
 	c.Path = path
-	part := struct {
-		StateDir *string `toml:"state_dir"`
-	}{}
-	if _, err := toml.Decode(text, &part); err != nil {
-		part.StateDir = scanStateDir(text)
-	}
-	if part.StateDir != nil {
-		c.StateDir = *part.StateDir
+	if dir, said := stateDir(text); said {
+		c.StateDir = dir
 	}
 	if !filepath.IsAbs(c.StateDir) {
 		return nil
@@ -51,24 +47,31 @@ func salvage(path, text string) *config.Config {
 	return &c
 }
 
-// scanStateDir finds state_dir in text that is not TOML, by lines, before the
-// first table.
-func scanStateDir(text string) *string {
+// stateDir finds state_dir in text that may not be TOML as a whole: then by
+// lines, before the first table.
+func stateDir(text string) (dir string, said bool) {
+	var file struct {
+		StateDir *string `toml:"state_dir"`
+	}
+	if _, err := toml.Decode(text, &file); err == nil {
+		if file.StateDir == nil {
+			return "", false
+		}
+		return *file.StateDir, true
+	}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
-			return nil
+			break
 		}
-		part := struct {
-			StateDir *string `toml:"state_dir"`
-		}{}
 		if strings.HasPrefix(line, "state_dir") {
-			if _, err := toml.Decode(line, &part); err == nil && part.StateDir != nil {
-				return part.StateDir
+			if _, err := toml.Decode(line, &file); err != nil || file.StateDir == nil {
+				return "", true
 			}
+			return *file.StateDir, true
 		}
 	}
-	return nil
+	return "", false
 }
 
 // firstFault is the configuration's error in one line.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -84,6 +85,9 @@ func workerEnv(c *config.Config, lookup func(string) (string, bool)) []string {
 	seen := map[string]bool{}
 	var env []string
 	add := func(name, value string) {
+		if name == "PATH" {
+			value = withoutGitCore(value)
+		}
 		if !seen[name] {
 			seen[name] = true
 			env = append(env, name+"="+value)
@@ -95,12 +99,19 @@ func workerEnv(c *config.Config, lookup func(string) (string, bool)) []string {
 		}
 	}
 	for _, name := range names {
-		if v, ok := lookup(name); ok && !strings.HasPrefix(name, "GIT_") && !(name == "PATH" && v == "") {
+		if v, ok := lookup(name); ok && !strings.HasPrefix(name, "GIT_") && (name != "PATH" || withoutGitCore(v) != "") {
 			add(name, v)
 		}
 	}
 	add("PATH", "/usr/local/bin:/usr/bin:/bin")
 	return env
+}
+
+// withoutGitCore takes out what git puts before PATH for its hooks: the directory
+// of its internal programs.
+func withoutGitCore(path string) string {
+	dirs := slices.DeleteFunc(filepath.SplitList(path), func(dir string) bool { return filepath.Base(dir) == "git-core" })
+	return strings.Join(dirs, string(filepath.ListSeparator))
 }
 
 // closeInherited marks every descriptor above standard error to be closed in
