@@ -59,11 +59,16 @@ Start with:  quire install /srv/git/project.git`,
 	root.AddCommand(
 		newInstallCommand(),
 		newUninstallCommand(),
+		newCheckCommand(),
 		newRunsCommand(),
 		newShowCommand(),
 		newLogCommand(),
 		newArtifactCommand(),
 		newServeCommand(),
+		newDoctorCommand(),
+		newInstallCommand(),
+		newUninstallCommand(),
+		newSuperviseCommand(),
 		newVersionCommand(),
 	)
 	markUsage(root)

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"quire/internal/config"
+	"quire/pipeline"
+)
+
+func newCheckCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Say what is wrong with a pipeline, with line, column and cure",
+		Long: `Compile and evaluate a pipeline, without running a job, and say everything that
+is wrong with it. FILE is the checkout's .quire/ci.fnl unless named; "-" reads
+standard input.
+
+Exit status 1 if something is wrong.`,
+		Example: `  quire check
+  quire check .quire/ci.fnl --json | jq -r '"\(.line): \(.message)"'
+  git show HEAD:.quire/ci.fnl | quire check -`,
+		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{"fnl"}, cobra.ShellCompDirectiveFilterFileExt
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file := ""
+			if len(args) > 0 {
+				file = args[0]
+			}
+			src, err := pipelineSource(file, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			limits := config.Defaults().Eval
+			if cfg, err := config.Load(); err == nil { // a checkout on another machine has none
+				limits = cfg.Eval
+			}
+			p, err := pipeline.Load(cmd.Context(), src, pipeline.Limits{Stretch: limits.Timeout.D()})
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return checkJSON(out, src.Name, p, err)
+			}
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "%v\n", err)
+				return errFailed
+			}
+			var ids []string
+			for _, j := range p.Jobs {
+				ids = append(ids, j.ID)
+			}
+			_, err = fmt.Fprintf(out, "%s is sound: %s\n", src.Name, counted(len(ids), "job")+listed(ids))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each fault")
+	return cmd
+}
+
+func listed(ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(ids, ", ")
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func checkJSON(w io.Writer, name string, p *pipeline.Pipeline, err error) error {
+	var faults pipeline.Diagnostics
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &faults):
+	default: // a compile error of Fennel, or a runaway
+		faults = pipeline.Diagnostics{{File: name, Message: err.Error()}}
+	}
+	for _, d := range faults {
+		if err := printJSON(w, d); err != nil {
+			return err
+		}
+	}
+	return errFailed
+}
+
+// pipelineSource reads a pipeline from a file, standard input ("-"), or the
+// checkout around the working directory (""). Modules come from the .quire/lib
+// beside it.
+func pipelineSource(file string, stdin io.Reader) (pipeline.Source, error) {
+	if file == "" {
+		root, err := checkoutRoot()
+		if err != nil {
+			return pipeline.Source{}, err
+		}
+		file = filepath.Join(root, pipelineFile)
+	}
+	src := pipeline.Source{Name: file}
+	var err error
+	if file == "-" {
+		src.Name = "stdin"
+		src.Text, err = io.ReadAll(stdin)
+		return src, err
+	}
+	if src.Text, err = os.ReadFile(file); err != nil {
+		return src, usageError{err}
+	}
+	root := filepath.Dir(filepath.Dir(file)) // of .quire/ci.fnl
+	src.Lib = func(module string) ([]byte, string, bool) {
+		for _, lib := range pipeline.LibFiles(module) {
+			if text, err := os.ReadFile(filepath.Join(root, lib)); err == nil {
+				return text, lib, true
+			}
+		}
+		return nil, "", false
+	}
+	return src, nil
+}
+
+const pipelineFile = ".quire/ci.fnl"
+
+// checkoutRoot is the nearest directory, from the working directory up, that
+// holds a pipeline.
+func checkoutRoot() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, pipelineFile)); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", usageError{fmt.Errorf("no %s here or in a directory above %s", pipelineFile, start)}
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"quire/internal/config"
+	"quire/internal/spool"
+)
+
+// Git 2.31 brought GIT_CONFIG_COUNT, by which a credential reaches git without
+// standing in its arguments (release notes of 2.31.0).
+const gitMajor, gitMinor = 2, 31
+
+var gitVersion = regexp.MustCompile(`(\d+)\.(\d+)`)
+
+func (e *exam) git() {
+	out, err := exec.CommandContext(e.ctx, "git", "--version").Output()
+	if err != nil {
+		e.bad("git", "install git", "git does not run: %v", err)
+		return
+	}
+	text := strings.TrimSpace(string(out))
+	m := gitVersion.FindStringSubmatch(text)
+	if m == nil {
+		e.warn("git", "", "cannot read a version in %q", text)
+		return
+	}
+	major, _ := strconv.Atoi(m[1])
+	minor, _ := strconv.Atoi(m[2])
+	if major < gitMajor || major == gitMajor && minor < gitMinor {
+		e.bad("git", "install git 2.31 or newer", "%s is too old: mirrors cannot keep a token out of its arguments", text)
+		return
+	}
+	e.ok("git", "%s", text)
+}
+
+func (e *exam) binaries() {
+	self, err := os.Executable()
+	if err != nil {
+		e.warn("program", "", "cannot tell where this program is: %v", err)
+		return
+	}
+	if real, err := filepath.EvalSymlinks(self); err == nil {
+		self = real
+	}
+	e.ok("program", "%s %s", self, versionString())
+}
+
+func (e *exam) spool(cfg *config.Config) {
+	s := spool.Dir(cfg.StateDir)
+	waiting, err := s.List()
+	if err != nil {
+		e.bad("spool", "", "%v", err)
+		return
+	}
+	bad, _ := filepath.Glob(filepath.Join(s.Root(), "bad", "*"))
+	if len(bad) > 0 {
+		e.warn("spool", "read them, push those refs again if a run is missing, then delete them", "%d unreadable push events in %s", len(bad), filepath.Dir(bad[0]))
+	}
+	if len(waiting) > 0 && !workerLives(cfg.StateDir) {
+		e.bad("spool", "quire worker --once", "%d pushes wait and no worker runs", len(waiting))
+		return
+	}
+	e.ok("spool", "%d pushes wait", len(waiting))
+}
+
+func (e *exam) worker(cfg *config.Config) {
+	if workerLives(cfg.StateDir) {
+		e.ok("worker", "running")
+	} else {
+		e.ok("worker", "not running; the next push starts it")
+	}
+	log := filepath.Join(cfg.StateDir, "worker.log")
+	if st, err := os.Stat(log); err == nil && st.Size() > 0 {
+		e.warn("worker", "read it; delete it when done", "it complained in %s, last at %s", log, st.ModTime().Format(time.DateTime))
+	}
+}
+
+// workerLives reports whether a worker holds its lock.
+func workerLives(stateDir string) bool {
+	f, err := os.Open(filepath.Join(stateDir, "locks", "worker.lock"))
+	if err != nil {
+		return false
+	}
+	defer f.Close() // lets go of the lock, if we got it
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
+func (e *exam) executors(cfg *config.Config) {
+	kinds := map[string]bool{cfg.Executor.Default: true}
+	for _, r := range cfg.Executor.For {
+		kinds[r.Use] = true
+	}
+	for _, kind := range []string{"host", "bwrap", "docker"} {
+		if !kinds[kind] {
+			continue
+		}
+		if err := executorAbsent(kind); err != nil {
+			e.bad("executor", "", "%s: %v", kind, err)
+		} else {
+			e.ok("executor", "%s", kind)
+		}
+	}
+}
+
+func executorAbsent(kind string) error {
+	if kind == "bwrap" {
+		if _, err := exec.LookPath("bwrap"); err != nil {
+			return errors.New("bubblewrap is not installed: apt-get install bubblewrap")
+		}
+	}
+	return nil
+}
+
+func (e *exam) secrets(cfg *config.Config) {
+	for _, name := range cfg.SecretNames() {
+		s := cfg.Secrets[name]
+		if s.File == "" {
+			continue
+		}
+		st, err := os.Stat(s.File)
+		switch {
+		case err != nil:
+			e.bad("secrets", "quire secrets check", "%s: %v", name, err)
+		case st.Mode().Perm()&0o077 != 0:
+			e.warn("secrets", "chmod 600 "+s.File, "others may read the file of %s (mode %04o)", name, st.Mode().Perm())
+		}
+	}
+	if n := len(cfg.Secrets); n > 0 {
+		e.ok("secrets", "%d declared; quire secrets check resolves them", n)
+	}
+}
+
+func (e *exam) notifications(cfg *config.Config) {
+	for _, n := range cfg.Notify {
+		if len(n.Mail) == 0 {
+			continue
+		}
+		if _, err := exec.LookPath("/usr/sbin/sendmail"); err != nil {
+			e.bad("notify", "install a mail transport such as msmtp-mta, or remove mail from [[notify]]", "mail is wanted and there is no sendmail")
+		}
+		return
+	}
+}
+
+// space is what a directory's file system has left for us, and in all, in bytes.
+func space(dir string) (free, total uint64, err error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	return st.Bavail * uint64(st.Bsize), st.Blocks * uint64(st.Bsize), nil
+}
