@@ -23,7 +23,7 @@ import (
 // words begin the lines they fit and no other. Text of other people passes
 // Plain; redaction is the caller's.
 type Report struct {
-	Number int64
+	Number int64  // 0: a run that is in no store
 	Ref    string // full name
 	OID    string
 	Width  int // of the longest job id; see JobWidth
@@ -45,7 +45,14 @@ func JobWidth(ids []string) int {
 }
 
 func (r Report) name() string {
-	return fmt.Sprintf("run %d  %s %s", r.Number, Plain(event.ShortRef(r.Ref)), event.ShortOID(r.OID))
+	return fmt.Sprintf("%s  %s %s", r.run(), Plain(event.ShortRef(r.Ref)), event.ShortOID(r.OID))
+}
+
+func (r Report) run() string {
+	if r.Number == 0 {
+		return "run"
+	}
+	return fmt.Sprintf("run %d", r.Number)
 }
 
 // Begin is the line of a run that starts.
@@ -107,12 +114,12 @@ func (r Report) End(state event.RunState, took time.Duration, reason string, fai
 		if reason != "" {
 			reason = ": " + reason
 		}
-		return fmt.Sprintf("success: run %d succeeded%s%s\n", r.Number, in, reason)
+		return fmt.Sprintf("success: %s succeeded%s%s\n", r.run(), in, reason)
 	case event.RunReplaced, event.RunCanceled:
 		if reason != "" {
 			reason = ": " + reason
 		}
-		return fmt.Sprintf("warning: run %d was %s%s%s\n", r.Number, state, in, reason)
+		return fmt.Sprintf("warning: %s was %s%s%s\n", r.run(), state, in, reason)
 	}
 	if reason != "" {
 		reason = ": " + reason
@@ -122,10 +129,10 @@ func (r Report) End(state event.RunState, took time.Duration, reason string, fai
 		verb, in = "was orphaned", ""
 	}
 	see := ""
-	if len(failed) > 0 {
+	if len(failed) > 0 && r.Number > 0 {
 		see = fmt.Sprintf("; see it with: quire log %d %s", r.Number, shellWord(failed[0]))
 	}
-	return fmt.Sprintf("error: run %d %s%s%s%s\n", r.Number, verb, in, reason, see)
+	return fmt.Sprintf("error: %s %s%s%s%s\n", r.run(), verb, in, reason, see)
 }
 
 // shellWord quotes what a shell would take apart.

@@ -1,0 +1,110 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"quire/internal/config"
+	"quire/internal/event"
+	"quire/internal/executor"
+	"quire/internal/executor/bwrap"
+	"quire/internal/executor/host"
+	"quire/pipeline"
+)
+
+// openExecutor makes the executor that the configuration gives the repository.
+func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (executor.Executor, error) {
+	rule, err := executorRule(s.cfg, s.run.GitDir)
+	if err != nil {
+		return nil, err
+	}
+	j := s.journal
+	spec := executor.Spec{
+		RunID: s.run.ID, GitDir: s.run.GitDir, Workspace: s.workspace, RunDir: string(s.dir),
+		Image: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
+		Limits: executor.Limits{CPU: s.cfg.Limits.CPU, Memory: int64(s.cfg.Limits.Memory), PIDs: s.cfg.Limits.PIDs},
+		Grace:  s.cfg.KillGrace.D(),
+		Hidden: hidden(s.cfg, s.run.GitDir),
+		Progress: func(text string) {
+			j.say(j.report.Progress(s.vault.Redactor().String(text)))
+		},
+		Container: func(started bool, name string) {
+			t := event.ContainerStopped
+			if started {
+				t = event.ContainerStarted
+			}
+			j.record(event.Record{Type: t, Text: name})
+		},
+	}
+	if p.Image != "" {
+		spec.Image = p.Image
+	}
+	x, err := newExecutor(ctx, rule.Use, spec)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.exec = x
+	s.mu.Unlock()
+	return x, nil
+}
+
+func newExecutor(ctx context.Context, use string, spec executor.Spec) (executor.Executor, error) {
+	switch use {
+	case "host":
+		return host.New(ctx, spec)
+	case "bwrap":
+		return bwrap.New(ctx, spec)
+	}
+	return nil, fmt.Errorf("there is no executor %q", use)
+}
+
+// executorRule is the first rule of the configuration that matches the
+// repository, else the default.
+func executorRule(cfg *config.Config, gitDir string) (config.ExecutorRule, error) {
+	for _, rule := range cfg.Executor.For {
+		for _, pattern := range rule.Repos {
+			ok, err := event.MatchRepo(pattern, gitDir)
+			if err != nil {
+				return rule, fmt.Errorf("[[executor.for]] repos: %w %q", err, pattern)
+			}
+			if !ok {
+				continue
+			}
+			// What the rule leaves open is as by default.
+			if rule.Image == "" {
+				rule.Image = cfg.Executor.Image
+			}
+			if rule.Network == "" {
+				rule.Network = cfg.Executor.Network
+			}
+			if rule.Rootfs == "" {
+				rule.Rootfs = cfg.Executor.Rootfs
+			}
+			if rule.Use == "" {
+				rule.Use = cfg.Executor.Default
+			}
+			return rule, nil
+		}
+	}
+	d := cfg.Executor
+	return config.ExecutorRule{Use: d.Default, Image: d.Image, Network: d.Network, Rootfs: d.Rootfs}, nil
+}
+
+// hidden are the paths that no command may see where that can be had.
+func hidden(cfg *config.Config, gitDir string) []string {
+	paths := []string{cfg.StateDir, filepath.Dir(gitDir)}
+	if cfg.Path != "" {
+		paths = append(paths, cfg.Path)
+	}
+	for _, name := range cfg.SecretNames() {
+		if f := cfg.Secrets[name].File; f != "" {
+			paths = append(paths, f)
+		}
+	}
+	if cfg.Identity != "" {
+		paths = append(paths, cfg.Identity)
+	}
+	return paths
+}

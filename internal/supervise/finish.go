@@ -1,0 +1,151 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"quire/internal/config"
+	"quire/internal/event"
+	"quire/internal/executor"
+	"quire/internal/runlog"
+	"quire/internal/store"
+	"quire/pipeline"
+)
+
+// closing is how long the executor may take to end what is left of the run.
+const closing = 2 * time.Minute
+
+// end tears the run down and records how it ended: once, whoever calls first,
+// the run itself or the watchdog. The others wait until it is done.
+func (s *supervision) end(c conclusion) { s.ending.Do(func() { s.tearDown(c) }) }
+
+func (s *supervision) tearDown(c conclusion) {
+	s.mu.Lock()
+	exec, h, repo, p := s.exec, s.world, s.repo, s.pipeline
+	s.mu.Unlock()
+	j := s.journal
+	// By now every job's runtime guard is released: pipeline.Run has returned, or
+	// this process will not run another instruction of Lua for it.
+	j.record(event.Record{Type: event.GuardReleased})
+	if h != nil {
+		j.note(h.close())
+	}
+	if exec != nil {
+		s.closeExecutor(exec)
+	}
+	event.Reached(event.StepClosed)
+	if repo != nil {
+		repo.Close()
+	}
+	s.conclude(c, p)
+}
+
+func (s *supervision) closeExecutor(exec executor.Executor) {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	if err := exec.Close(ctx); err != nil {
+		s.journal.say(s.journal.report.Warning("cleaning up: " + s.vault.Redactor().String(err.Error())))
+		s.journal.note(err)
+	}
+}
+
+// conclude records the end: the last event, the outcome, the store.
+func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
+	j := s.journal
+	red := s.vault.Redactor()
+	reason := red.String(c.reason)
+	took := time.Since(s.began)
+	out := runlog.Outcome{Run: s.run.ID, Number: s.run.Number, State: c.state, Reason: reason, ReplacedBy: c.by,
+		FinishedAt: time.Now().UTC(), Duration: took}
+	final := store.Final{State: c.state, Reason: reason, FinishedAt: out.FinishedAt, Duration: took, ReplacedBy: c.by}
+	var blame []string // jobs that failed and count
+	for _, r := range jobResults(c, p) {
+		why := red.String(r.Reason)
+		out.Jobs = append(out.Jobs, runlog.JobOutcome{ID: r.ID, State: r.State, Attempt: r.Attempt, Reason: why, Duration: r.Duration})
+		row := event.Job{RunID: s.run.ID, ID: r.ID, State: r.State, Attempt: r.Attempt, Reason: why, StartedAt: r.StartedAt, Duration: r.Duration}
+		if !r.StartedAt.IsZero() {
+			row.FinishedAt = r.StartedAt.Add(r.Duration)
+		}
+		final.Jobs = append(final.Jobs, row)
+		if r.State == event.JobFailed && !r.Allowed {
+			blame = append(blame, r.ID)
+		}
+	}
+	if j.rows != nil {
+		j.rows.flush()
+	}
+	line := reason
+	if len(blame) > 0 && c.state == event.RunFailed {
+		line = someOf(blame)
+	}
+	if err := j.loss(); err != nil {
+		j.say(j.report.Warning("not everything could be recorded: " + red.String(err.Error())))
+	}
+	j.say(j.report.End(c.state, took, line, blame))
+	j.record(event.Record{Type: event.RunFinished, State: string(c.state), Reason: reason, DurationMS: took.Milliseconds()})
+	j.note(j.close())
+	event.Reached(event.StepEventsOver)
+	j.note(s.dir.WriteOutcome(out))
+	s.final = out
+	event.Reached(event.StepOutcome)
+	if s.store != nil {
+		_, err := s.store.Finish(context.Background(), s.run.ID, final)
+		j.note(err) // the worker makes up for it from the outcome
+	}
+	event.Reached(event.StepFinished)
+}
+
+// jobResults is how the jobs ended; after a sudden end, that they were canceled.
+func jobResults(c conclusion, p *pipeline.Pipeline) []pipeline.JobResult {
+	if c.jobs != nil || p == nil {
+		return c.jobs
+	}
+	out := make([]pipeline.JobResult, len(p.Jobs))
+	for i, j := range p.Jobs {
+		out[i] = pipeline.JobResult{ID: j.ID, State: event.JobCanceled, Reason: c.reason}
+	}
+	return out
+}
+
+// someOf names the first few of many.
+func someOf(names []string) string {
+	const few = 4
+	out := ""
+	for i, n := range names {
+		if i == few {
+			return fmt.Sprintf("%s and %d more", out, len(names)-few)
+		}
+		if i > 0 {
+			out += ", "
+		}
+		out += n
+	}
+	return out
+}
+
+// finishUnwritten ends a run whose files cannot be written: the store at least
+// shall know, and the worker writes the outcome when there is room.
+func (s *supervision) finishUnwritten(err error) {
+	out := runlog.Outcome{Run: s.run.ID, Number: s.run.Number, State: event.RunFailed,
+		Reason: "its files cannot be written: " + err.Error(), FinishedAt: time.Now().UTC(), Duration: time.Since(s.began)}
+	s.final = out
+	s.dir.WriteOutcome(out) // the disk that failed may have room for this
+	if s.store != nil {
+		s.store.Finish(context.Background(), s.run.ID, store.Final{State: out.State, Reason: out.Reason,
+			FinishedAt: out.FinishedAt, Duration: out.Duration})
+	}
+}
+
+// removeWorkspace deletes the workspace, if the configuration does not keep it.
+// What cannot be deleted stays for `quire gc`, and `quire doctor` names it.
+func (s *supervision) removeWorkspace() {
+	switch keep := s.cfg.KeepWorkspace; {
+	case keep == "always", keep == "failed" && s.final.State != event.RunSucceeded:
+		return
+	}
+	s.dir.RemoveWorkspace()
+}
+
+func lockDir(cfg *config.Config) string { return filepath.Join(cfg.StateDir, "locks") }

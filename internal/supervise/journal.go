@@ -1,0 +1,184 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"quire/internal/event"
+	"quire/internal/runlog"
+	"quire/internal/secret"
+	"quire/internal/store"
+)
+
+// journal is where everything that a run has to tell goes: events.jsonl,
+// push.log, the store. It redacts what it is given, once. Its methods are
+// called from several goroutines, and none fails: a full disk must not end a
+// run. What could not be written is told at the end, where there is room.
+type journal struct {
+	dir    runlog.Dir
+	red    *secret.Redactor
+	events *runlog.Appender
+	push   *runlog.Appender
+	rows   *rows // nil without a store
+	report runlog.Report
+	echo   io.Writer // gets the report too; nil: nobody
+
+	mu   sync.Mutex
+	lost error // the first that could not be written
+}
+
+// openJournal opens the files of a run, making its directory.
+func openJournal(dir runlog.Dir, red *secret.Redactor, r event.Run, st *store.Store) (*journal, error) {
+	push, err := runlog.Append(dir.PushLog())
+	if err != nil {
+		return nil, err
+	}
+	events, err := runlog.Append(dir.Events())
+	if err != nil {
+		push.Close()
+		return nil, err
+	}
+	j := &journal{dir: dir, red: red, events: events, push: push,
+		report: runlog.Report{Number: r.Number, Ref: r.Ref, OID: r.New}}
+	if st != nil {
+		j.rows = newRows(st, r.ID, j.note)
+	}
+	return j, nil
+}
+
+// note remembers the first fault of writing.
+func (j *journal) note(err error) {
+	if err == nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.lost == nil {
+		j.lost = err
+	}
+}
+
+// loss is the first fault of writing so far.
+func (j *journal) loss() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lost
+}
+
+// record writes an event, stamped now.
+func (j *journal) record(r event.Record) {
+	r.AtMS = time.Now().UnixMilli()
+	r.Cmd, r.Reason, r.Text = j.red.String(r.Cmd), j.red.String(r.Reason), j.red.String(r.Text)
+	r.Ref, r.Target = j.red.String(r.Ref), j.red.String(r.Target)
+	j.note(j.events.Record(r))
+}
+
+// say adds rendered text to the report.
+func (j *journal) say(text string) {
+	if text == "" {
+		return
+	}
+	// Redacted again after rendering: what was two pieces may read as one here.
+	text = strings.TrimSuffix(j.red.String(text), "\n")
+	j.note(j.push.Line(text))
+	if j.echo != nil {
+		io.WriteString(j.echo, text+"\n") // somebody's terminal: nothing hangs on it
+	}
+}
+
+func (j *journal) job(job event.Job) {
+	job.Reason = j.red.String(job.Reason)
+	if j.rows != nil {
+		j.rows.put(&job, nil)
+	}
+}
+
+func (j *journal) command(c event.Command) {
+	c.Line = j.red.String(c.Line)
+	if j.rows != nil {
+		j.rows.put(nil, &c)
+	}
+}
+
+// close ends the files; the report can have no further line.
+func (j *journal) close() error {
+	return errors.Join(j.events.Close(), j.push.Close())
+}
+
+// rows writes jobs and commands to the store behind the run's back: what has
+// gathered while one transaction was written goes with the next, so that a
+// thousand short jobs do not wait for a thousand disks.
+type rows struct {
+	store *store.Store
+	runID string
+	note  func(error)
+
+	mu       sync.Mutex
+	jobs     map[string]event.Job
+	order    []string // of jobs
+	commands []event.Command
+	wake     chan struct{} // capacity 1
+	done     chan struct{}
+	closing  bool
+}
+
+func newRows(st *store.Store, runID string, note func(error)) *rows {
+	r := &rows{store: st, runID: runID, note: note, jobs: map[string]event.Job{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go r.write() // until flush
+	return r
+}
+
+func (r *rows) put(j *event.Job, c *event.Command) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if j != nil {
+		if _, waiting := r.jobs[j.ID]; !waiting {
+			r.order = append(r.order, j.ID)
+		}
+		r.jobs[j.ID] = *j // only where a job stands now matters
+	}
+	if c != nil {
+		r.commands = append(r.commands, *c)
+	}
+	r.signal()
+}
+
+func (r *rows) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *rows) write() {
+	defer close(r.done)
+	for range r.wake {
+		r.mu.Lock()
+		jobs := make([]event.Job, 0, len(r.order))
+		for _, id := range r.order {
+			jobs = append(jobs, r.jobs[id])
+		}
+		commands, closing := r.commands, r.closing
+		r.jobs, r.order, r.commands = map[string]event.Job{}, nil, nil
+		r.mu.Unlock()
+		if len(jobs) > 0 || len(commands) > 0 {
+			r.note(r.store.Record(context.Background(), r.runID, jobs, commands))
+		}
+		if closing {
+			return
+		}
+	}
+}
+
+// flush writes what has gathered and ends the writing. Nothing is put after it.
+func (r *rows) flush() {
+	r.mu.Lock()
+	r.closing = true
+	r.signal()
+	r.mu.Unlock()
+	<-r.done
+}

@@ -1,0 +1,155 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"quire/internal/event"
+	"quire/internal/secret"
+	"quire/mirror"
+	"quire/pipeline"
+)
+
+// Mirror delivers refs of the run's repository, and a tag, to a remote.
+func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirror) (pipeline.MirrorResult, error) {
+	if w.engine == nil {
+		w.Log(call, "nothing is pushed to "+m.URL+": this is a local run")
+		w.remark(call.Job, "not pushed: a local run")
+		return pipeline.MirrorResult{}, nil
+	}
+	if err := w.sameRepository(m.GitDir); err != nil {
+		return pipeline.MirrorResult{}, err
+	}
+	credential, err := w.credential(ctx, call, m)
+	if err != nil {
+		return pipeline.MirrorResult{}, err
+	}
+	wants, err := w.wants(call, m)
+	if err != nil {
+		return pipeline.MirrorResult{}, err
+	}
+	req := mirror.Request{
+		GitDir:     w.run.GitDir,
+		Target:     mirror.Target{Name: m.As, URL: m.URL, Secret: m.Secret},
+		Credential: credential, Refs: wants, Seq: w.run.PushID, KnownHosts: w.cfg.SSH.KnownHosts,
+	}
+	if m.Tag != "" {
+		req.Tag = &mirror.Tag{Name: m.Tag, Commit: w.commit}
+		if m.SHA != "" {
+			req.Tag.Commit = m.SHA
+		}
+	}
+	report, err := w.engine.Deliver(ctx, req)
+	w.recordMirror(call, report)
+	if err != nil {
+		return pipeline.MirrorResult{}, err
+	}
+	done := pipeline.MirrorResult{PushedRefs: report.Landed()}
+	if done.PushedRefs == nil {
+		done.PushedRefs = []string{}
+	}
+	for _, ref := range done.PushedRefs {
+		if ref == "refs/tags/"+m.Tag {
+			done.Tag = m.Tag
+		}
+	}
+	return done, report.Err()
+}
+
+// sameRepository refuses to mirror what the run is not of: its secrets are not
+// scoped for that.
+func (w *world) sameRepository(gitDir string) error {
+	if gitDir == "" || filepath.Clean(gitDir) == w.run.GitDir {
+		return nil
+	}
+	if real, err := filepath.EvalSymlinks(gitDir); err == nil && real == w.run.GitDir {
+		return nil
+	}
+	return fmt.Errorf("mirror: git-dir %s is not the repository of this run, %s", gitDir, w.run.GitDir)
+}
+
+func (w *world) credential(ctx context.Context, call pipeline.Call, m pipeline.Mirror) (secret.Value, error) {
+	if m.AuthHeader != "" {
+		// The pipeline may have put it together from parts that nobody knows:
+		// whole, the field's value, and the credential without its scheme.
+		red := w.vault.Redactor()
+		red.Add("auth_header", m.AuthHeader)
+		if _, value, ok := strings.Cut(m.AuthHeader, ": "); ok {
+			red.Add("auth_header", value)
+			if _, token, ok := strings.Cut(value, " "); ok {
+				red.Add("auth_header", token)
+			}
+		}
+		return secret.NewValue(m.AuthHeader), nil
+	}
+	if m.Secret == "" {
+		return secret.Value{}, nil
+	}
+	return w.vault.Reveal(ctx, m.Secret, w.scope(call, m.Secret))
+}
+
+// wants names the exact objects: for the run's own ref the pushed one, for
+// another what it names now. One that does not exist is left out; deleting is
+// for pushes that delete.
+func (w *world) wants(call pipeline.Call, m pipeline.Mirror) ([]mirror.Want, error) {
+	refs := m.Refs
+	if len(refs) == 0 && !m.TagOnly {
+		refs = []string{w.run.Ref}
+	}
+	var out []mirror.Want
+	for _, ref := range refs {
+		oid := w.run.New
+		if ref != w.run.Ref {
+			there, found, err := w.repo.ResolveRef(ref)
+			if err != nil {
+				return nil, fmt.Errorf("mirror: %w", err)
+			}
+			if !found {
+				w.Log(call, ref+" does not exist here and is left out")
+				continue
+			}
+			oid = there
+		}
+		out = append(out, mirror.Want{Ref: ref, OID: oid})
+	}
+	if len(out) == 0 && m.Tag == "" {
+		return nil, errors.New("mirror: none of the refs exists, and there is no tag: nothing to push")
+	}
+	return out, nil
+}
+
+// recordMirror tells what became of each ref: events, the job's log, and a
+// remark for the report.
+func (w *world) recordMirror(call pipeline.Call, r mirror.Report) {
+	for _, x := range r.Results {
+		reason := x.Detail
+		if x.Advice != "" {
+			reason = strings.TrimSpace(reason + "; " + x.Advice)
+		}
+		w.journal.record(event.Record{Type: event.MirrorRef, Job: call.Job, Attempt: call.Attempt, Target: r.Target,
+			Ref: x.Ref, OID: x.OID, State: string(x.Status), Reason: strings.TrimPrefix(reason, "; ")})
+	}
+	if len(r.Results) == 0 {
+		return
+	}
+	for line := range strings.Lines(r.String()) {
+		w.Log(call, strings.TrimSuffix(line, "\n"))
+	}
+	var parts []string
+	for _, x := range r.Results {
+		if x.Earlier || !x.Status.Good() {
+			continue
+		}
+		part := event.ShortRef(x.Ref)
+		if x.Status != mirror.Deleted {
+			part += " -> " + event.ShortOID(x.OID)
+		}
+		parts = append(parts, part+" ("+string(x.Status)+")")
+	}
+	if len(parts) > 0 {
+		w.remark(call.Job, r.Target+": "+strings.Join(parts, ", "))
+	}
+}

@@ -1,0 +1,99 @@
+package supervise
+
+import (
+	"fmt"
+	"time"
+
+	"quire/internal/event"
+	"quire/pipeline"
+)
+
+// observer turns the changes of jobs' states into rows, events, and lines of
+// the report. pipeline.Run calls it from one goroutine at a time.
+type observer struct {
+	s     *supervision
+	jobs  map[string]*pipeline.Job
+	began map[string]time.Time // of the first attempt
+}
+
+func newObserver(s *supervision, p *pipeline.Pipeline) *observer {
+	o := &observer{s: s, jobs: map[string]*pipeline.Job{}, began: map[string]time.Time{}}
+	for _, j := range p.Jobs {
+		o.jobs[j.ID] = j
+	}
+	return o
+}
+
+func (o *observer) observe(e pipeline.JobEvent) {
+	if e.State == event.JobRunning {
+		o.started(e)
+		return
+	}
+	o.ended(e)
+}
+
+func (o *observer) started(e pipeline.JobEvent) {
+	if _, again := o.began[e.Job]; !again {
+		o.began[e.Job] = e.At
+	}
+	if !o.jobs[e.Job].Interruptible {
+		o.s.stop.began(e.Job)
+	}
+	j := o.s.journal
+	j.job(event.Job{RunID: o.s.run.ID, ID: e.Job, State: e.State, Attempt: e.Attempt, StartedAt: o.began[e.Job]})
+	j.record(event.Record{Type: event.JobStarted, Job: e.Job, Attempt: e.Attempt})
+}
+
+func (o *observer) ended(e pipeline.JobEvent) {
+	j, job := o.s.journal, o.jobs[e.Job]
+	red := o.s.vault.Redactor()
+	reason := red.String(e.Reason)
+	if !e.Retry {
+		if !job.Interruptible {
+			o.s.stop.ended(e.Job)
+		}
+		row := event.Job{RunID: o.s.run.ID, ID: e.Job, State: e.State, Attempt: e.Attempt, Reason: reason,
+			StartedAt: o.began[e.Job], Duration: e.Duration}
+		if !row.StartedAt.IsZero() {
+			row.FinishedAt = e.At
+		}
+		j.job(row)
+	}
+	j.record(event.Record{Type: event.JobFinished, Job: e.Job, Attempt: e.Attempt, State: string(e.State), Reason: reason,
+		DurationMS: e.Duration.Milliseconds()})
+	tail := o.s.world.failedOutput(e.Job)
+	if e.State != event.JobFailed {
+		tail = ""
+	}
+	if e.State == event.JobCanceled && e.Attempt == 0 {
+		return // a long graph's pending jobs would bury the line that says why
+	}
+	j.say(j.report.JobEnd(e.Job, e.State, e.Duration, o.remark(e, job, reason), tail))
+}
+
+// remark is what stands behind a job's time in the report.
+func (o *observer) remark(e pipeline.JobEvent, job *pipeline.Job, reason string) string {
+	if e.State == event.JobCanceled {
+		reason = "" // the run's last line says it
+	}
+	if done := o.s.world.takeRemark(e.Job); done != "" && reason == "" {
+		reason = done
+	}
+	extra := ""
+	if e.Retry || e.Attempt > 1 {
+		extra = fmt.Sprintf("attempt %d of %d", e.Attempt, job.Retries+1)
+	}
+	if e.State == event.JobFailed && job.AllowFailure && !e.Retry {
+		if extra != "" {
+			extra += ", "
+		}
+		extra += "allowed to fail"
+	}
+	switch {
+	case extra == "":
+		return reason
+	case reason == "":
+		return extra
+	}
+	return extra + ": " + reason
+}

@@ -1,0 +1,315 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"quire/internal/config"
+	"quire/internal/event"
+	"quire/internal/executor"
+	"quire/internal/gitrepo"
+	"quire/internal/runlog"
+	"quire/internal/secret"
+	"quire/internal/store"
+	"quire/mirror"
+	"quire/pipeline"
+)
+
+// Run is the whole life of the process that supervises one queued run. It
+// returns nil when the run is over, however it ended, and also when there is
+// nothing to do because another supervisor has the run or it is over already.
+// An error means that the run could not even be started: it is queued still.
+//
+// SIGTERM, SIGINT or ctx's end ask the run to stop; the store says what for.
+func Run(ctx context.Context, cfg *config.Config, runID string) error {
+	lock, err := store.LockRun(cfg.StateDir, runID)
+	if errors.Is(err, store.ErrHeld) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("supervise run %s: %w", runID, err)
+	}
+	defer lock.Release()
+	event.Reached(event.StepHeld)
+	if err := secret.Shield(); err != nil {
+		return fmt.Errorf("supervise run %s: %w", runID, err)
+	}
+	// Heard from before the run can be found and signalled, and until the end:
+	// a second SIGTERM must not kill us half-way through the teardown.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	asked := ctx
+	ctx = context.WithoutCancel(ctx)
+	st, err := store.Open(ctx, cfg.StateDir)
+	if err != nil {
+		return fmt.Errorf("supervise run %s: %w", runID, err)
+	}
+	defer st.Close()
+	self, err := store.Self()
+	if err != nil {
+		return fmt.Errorf("supervise run %s: %w", runID, err)
+	}
+	r, err := st.Start(ctx, runID, self, time.Now())
+	if errors.Is(err, store.ErrNotQueued) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	event.Reached(event.StepStarted)
+
+	s := newSupervision(cfg, r, runlog.RunDir(cfg.StateDir, r.ID))
+	s.store = st
+	s.workspace = s.dir.Workspace()
+	runCtx, cancel := context.WithCancelCause(ctx)
+	s.stop = newStopper(cancel)
+	over := make(chan struct{})
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		done := asked.Done()
+		for {
+			select {
+			case <-over:
+				return
+			case <-done:
+				done = nil
+			case <-signals:
+			}
+			s.stop.ask(readStop(ctx, st, r.ID))
+		}
+	})
+	s.supervise(runCtx)
+	close(over)
+	listening.Wait()
+	cancel(nil)
+	s.removeWorkspace()
+	lock.Remove()
+	return nil
+}
+
+// supervision is one run under way.
+type supervision struct {
+	cfg       *config.Config
+	store     *store.Store // nil: the run is in none
+	run       event.Run
+	dir       runlog.Dir
+	workspace string
+	local     bool      // the workspace is a person's checkout
+	echo      io.Writer // gets the report too; nil: nobody
+	began     time.Time // with its monotonic reading
+	vault     *secret.Vault
+	stop      *stopper
+	journal   *journal
+	die       func() // ends the process at once, after the end is recorded
+
+	mu       sync.Mutex // guards what the watchdog may meet half made
+	repo     *gitrepo.Repo
+	exec     executor.Executor
+	world    *world
+	pipeline *pipeline.Pipeline
+
+	ending sync.Once
+	final  runlog.Outcome
+}
+
+func newSupervision(cfg *config.Config, r event.Run, dir runlog.Dir) *supervision {
+	return &supervision{cfg: cfg, run: r, dir: dir, began: time.Now(), vault: secret.Open(cfg), die: func() { os.Exit(0) }}
+}
+
+// supervise performs the run and records its end.
+func (s *supervision) supervise(ctx context.Context) {
+	if err := s.open(); err != nil {
+		s.finishUnwritten(err)
+		return
+	}
+	s.journal.record(event.Record{Type: event.RunStarted})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if limit := s.cfg.RunTimeout.D(); limit > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, limit, timeout(limit))
+		defer stop()
+	}
+	finished := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		watchMemory(int64(s.cfg.Eval.Memory), finished, func(resident int64) {
+			end := &stopped{state: event.RunFailed, reason: fmt.Sprintf(
+				"its pipeline took more memory than [eval] memory allows: %d MiB of %d MiB", resident>>20, s.cfg.Eval.Memory>>20)}
+			cancel(end)
+			s.end(conclusion{state: end.state, reason: end.reason})
+			// What takes the memory may be a library call that nothing stops.
+			s.die()
+		})
+	})
+	end := s.perform(ctx)
+	s.end(end)
+	close(finished)
+	watching.Wait()
+}
+
+func (s *supervision) open() error {
+	if err := os.MkdirAll(string(s.dir), 0o700); err != nil {
+		return err
+	}
+	j, err := openJournal(s.dir, s.vault.Redactor(), s.run, s.store)
+	if err != nil {
+		return err
+	}
+	j.echo = s.echo
+	s.journal = j
+	s.vault.OnWarning(func(text string) { j.say(j.report.Warning(text)) })
+	return nil
+}
+
+// conclusion is how the jobs ended, before anything of it is recorded.
+type conclusion struct {
+	state  event.RunState
+	reason string
+	by     string
+	jobs   []pipeline.JobResult
+}
+
+func failed(err error) conclusion { return conclusion{state: event.RunFailed, reason: err.Error()} }
+
+// perform does everything between the start of a run and the end of its last
+// job.
+func (s *supervision) perform(ctx context.Context) conclusion {
+	p, commit, err := s.prepare(ctx)
+	if err != nil {
+		return s.notPerformed(ctx, err)
+	}
+	exec, err := s.openExecutor(ctx, p)
+	if err != nil {
+		return s.notPerformed(ctx, err)
+	}
+	h, err := s.openWorld(exec, commit.OID)
+	if err != nil {
+		return s.notPerformed(ctx, err)
+	}
+	s.announce(p)
+	push := pipeline.Push{
+		SHA: commit.OID, Ref: s.run.Ref, PreviousSHA: s.run.Old, Pusher: s.run.Pusher, CommitMessage: commit.Message,
+		PushedAt: s.run.PushedAt, GitDir: s.run.GitDir, Options: s.run.Options,
+		FilesChanged: func(context.Context) ([]string, error) { return s.changedFiles(commit.OID) },
+	}
+	out := p.Run(ctx, h, pipeline.Options{Push: push, MaxJobs: s.cfg.MaxJobs, Observe: newObserver(s, p).observe})
+	event.Reached(event.StepJobsOver)
+	end := conclusion{state: out.State, reason: out.Reason, jobs: out.Jobs}
+	if stop := stopOf(ctx); stop != nil && out.State == event.RunCanceled {
+		end.state, end.reason, end.by = stop.state, stop.reason, stop.by
+	}
+	return end
+}
+
+// prepare makes the workspace while the pipeline is loaded: the one waits for
+// git, the other computes.
+func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.Commit, error) {
+	repo, err := gitrepo.Open(s.run.GitDir)
+	if err != nil {
+		return nil, gitrepo.Commit{}, err
+	}
+	s.mu.Lock()
+	s.repo = repo
+	s.mu.Unlock()
+	commit, err := repo.Commit(s.run.New)
+	if err != nil {
+		return nil, commit, err
+	}
+	var made error
+	var making sync.WaitGroup
+	if !s.local {
+		making.Go(func() { made = makeWorkspace(ctx, repo, commit.OID, s.workspace) })
+	}
+	p, err := s.load(ctx, repo, commit.OID)
+	making.Wait()
+	event.Reached(event.StepWorkspace)
+	if err == nil {
+		err = made
+	}
+	return p, commit, err
+}
+
+func (s *supervision) load(ctx context.Context, repo *gitrepo.Repo, commit string) (*pipeline.Pipeline, error) {
+	source := func() (pipeline.Source, error) { return sourceAt(repo, commit) }
+	if s.local {
+		source = func() (pipeline.Source, error) { return sourceIn(s.workspace) }
+	}
+	src, err := source()
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.Load(ctx, src, pipeline.Limits{Stretch: s.cfg.Eval.Timeout.D()})
+}
+
+// notPerformed is the end of a run that came to no job.
+func (s *supervision) notPerformed(ctx context.Context, err error) conclusion {
+	if stop := stopOf(ctx); stop != nil {
+		return conclusion{state: stop.state, reason: stop.reason, by: stop.by}
+	}
+	red := s.vault.Redactor()
+	s.journal.say(s.journal.report.Broken(red.String(err.Error())))
+	end := failed(err)
+	var faults pipeline.Diagnostics
+	if errors.As(err, &faults) {
+		end.reason = faults.Summary()
+	}
+	return end
+}
+
+func (s *supervision) changedFiles(commit string) ([]string, error) {
+	if event.IsZero(s.run.Old) {
+		return s.repo.ChangedPaths("", commit)
+	}
+	files, err := s.repo.ChangedPaths(s.run.Old, commit)
+	if errors.Is(err, gitrepo.ErrNotFound) {
+		// The old commit was pruned: everything may have changed.
+		return s.repo.ChangedPaths("", commit)
+	}
+	return files, err
+}
+
+func (s *supervision) openWorld(exec executor.Executor, commit string) (*world, error) {
+	files, err := os.OpenRoot(s.workspace)
+	if err != nil {
+		return nil, fmt.Errorf("open the workspace: %w", err)
+	}
+	h := &world{
+		cfg: s.cfg, run: s.run, commit: commit, dir: s.dir, repo: s.repo, vault: s.vault, journal: s.journal,
+		exec: exec, files: files, jobs: map[string]*jobState{},
+		protected: sync.OnceValue(func() bool { return !s.local && isProtected(s.repo, commit) }),
+	}
+	if s.store != nil {
+		if h.engine, err = mirror.New(s.store, lockDir(s.cfg)); err != nil {
+			files.Close()
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	s.world = h
+	s.mu.Unlock()
+	return h, nil
+}
+
+// announce tells which jobs there are.
+func (s *supervision) announce(p *pipeline.Pipeline) {
+	s.mu.Lock()
+	s.pipeline = p
+	s.mu.Unlock()
+	ids := make([]string, len(p.Jobs))
+	for i, j := range p.Jobs {
+		ids[i] = j.ID
+		s.journal.job(event.Job{RunID: s.run.ID, ID: j.ID, State: event.JobPending})
+	}
+	s.journal.report.Width = runlog.JobWidth(ids)
+	s.journal.say(s.journal.report.Begin(len(p.Jobs)))
+}

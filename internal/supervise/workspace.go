@@ -1,0 +1,118 @@
+package supervise
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"quire/internal/gitrepo"
+)
+
+// makeWorkspace makes a clone of one commit at dir: a working .git whose
+// objects are borrowed from the bare repository (objects/info/alternates, see
+// gitrepository-layout(5)), the tags, the branches as origin's, HEAD detached
+// at the commit, and its files.
+//
+// `git clone --shared` does the same and takes three processes and a walk over
+// all refs; here the few files are written, and one git fills the work tree. So
+// the time does not depend on how much the repository holds.
+func makeWorkspace(ctx context.Context, repo *gitrepo.Repo, commit, dir string) error {
+	git := filepath.Join(dir, ".git")
+	for _, d := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags", "info"} {
+		if err := os.MkdirAll(filepath.Join(git, d), 0o755); err != nil {
+			return fmt.Errorf("make the workspace: %w", err)
+		}
+	}
+	refs, err := packedRefs(repo)
+	if err != nil {
+		return fmt.Errorf("make the workspace: %w", err)
+	}
+	files := map[string][]byte{
+		"HEAD":                    []byte(commit + "\n"),
+		"config":                  gitConfig(repo.GitDir(), len(commit)),
+		"objects/info/alternates": []byte(alternate(filepath.Join(repo.GitDir(), "objects")) + "\n"),
+		"packed-refs":             refs,
+	}
+	// A shallow repository's missing parents are missing here too.
+	shallow, err := os.ReadFile(filepath.Join(repo.GitDir(), "shallow"))
+	if err == nil {
+		files["shallow"] = shallow
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("make the workspace: %w", err)
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(git, name), data, 0o644); err != nil {
+			return fmt.Errorf("make the workspace: %w", err)
+		}
+	}
+	cmd := exec.CommandContext(ctx, "git", "read-tree", "--reset", "-u", "HEAD")
+	cmd.Dir = dir
+	cmd.Env = plainGitEnv()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("make the workspace: git read-tree: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// plainGitEnv is the environment of a git of our own: no configuration but the
+// repository's, so that nobody's filters or hooks run with our rights.
+func plainGitEnv() []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+		"HOME=/dev/null", "XDG_CONFIG_HOME=/dev/null", // git before 2.32 knows no GIT_CONFIG_GLOBAL
+	}
+}
+
+func gitConfig(gitDir string, oidLen int) []byte {
+	version, extension := 0, ""
+	if oidLen == 64 {
+		version, extension = 1, "[extensions]\n\tobjectFormat = sha256\n"
+	}
+	// Garbage collection would copy every borrowed object that is referenced.
+	return fmt.Appendf(nil, "[core]\n\trepositoryFormatVersion = %d\n\tfileMode = true\n\tbare = false\n%s"+
+		"[gc]\n\tauto = 0\n[advice]\n\tdetachedHead = false\n"+
+		"[remote \"origin\"]\n\turl = %s\n\tpushUrl = \"(a job does not push to the repository it runs for)\"\n"+
+		"\tfetch = +refs/heads/*:refs/remotes/origin/*\n", version, extension, quoteConfig(gitDir))
+}
+
+// quoteConfig writes a value as git-config(1) reads it back.
+func quoteConfig(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
+}
+
+// alternate writes a path as objects/info/alternates has it: a line, or, if it
+// would not be one, a C string.
+func alternate(path string) string {
+	if strings.ContainsAny(path, "\n\r") {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`).Replace(path) + `"`
+	}
+	return path
+}
+
+// packedRefs lists the tags under their own names and the branches under
+// refs/remotes/origin, in the sorted form of a packed-refs file.
+func packedRefs(repo *gitrepo.Repo) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString("# pack-refs with: sorted \n")
+	for _, kind := range []struct{ from, to string }{{"refs/heads/", "refs/remotes/origin/"}, {"refs/tags/", "refs/tags/"}} {
+		refs, err := repo.Refs(kind.from)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range refs {
+			fmt.Fprintf(&b, "%s %s%s\n", r.OID, kind.to, strings.TrimPrefix(r.Name, kind.from))
+		}
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,256 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"quire/internal/config"
+	"quire/internal/event"
+	"quire/internal/executor"
+	"quire/internal/gitrepo"
+	"quire/internal/runlog"
+	"quire/internal/secret"
+	"quire/mirror"
+	"quire/pipeline"
+)
+
+// world is what the run-fns of a run ask for what is outside of them
+// (pipeline.Host).
+type world struct {
+	cfg     *config.Config
+	run     event.Run
+	commit  string // what run.New names, peeled
+	dir     runlog.Dir
+	repo    *gitrepo.Repo
+	vault   *secret.Vault
+	journal *journal
+	exec    executor.Executor
+	files   *os.Root       // the workspace
+	engine  *mirror.Engine // nil: mirrors are not pushed from here
+
+	protected func() bool
+
+	mu   sync.Mutex
+	jobs map[string]*jobState
+}
+
+// jobState is what the host keeps of a job.
+type jobState struct {
+	commands int         // sh calls so far, over all attempts
+	failed   string      // redacted end of the output of the last command, if it failed
+	remark   string      // for the job's line in the report, redacted
+	log      *runlog.Log // of runtime.log; nil until used
+}
+
+// maxCapture is how much of each output sh returns; what a log keeps is another
+// matter. A pipeline that wants more writes a file.
+const maxCapture = 16 << 20
+
+// with calls f with a job's state, alone.
+func (w *world) with(job string, f func(*jobState)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.jobs[job]
+	if s == nil {
+		s = &jobState{}
+		w.jobs[job] = s
+	}
+	f(s)
+}
+
+// Sh runs one command, logs what it says as it says it, and returns the
+// beginning of it.
+func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command) (pipeline.Result, error) {
+	var n int
+	w.with(call.Job, func(s *jobState) {
+		s.commands++
+		n = s.commands
+		s.failed = ""
+	})
+	argv, line := cmd.Argv, commandLine(cmd)
+	if len(argv) == 0 {
+		argv = []string{"sh", "-c", cmd.Shell}
+	}
+	log, err := runlog.CreateLog(w.dir.CommandLog(call.Job, n), int64(w.cfg.Log.MaxBytes))
+	if err != nil {
+		w.journal.note(err)
+		log = nil
+	}
+	red := w.vault.Redactor()
+	out, errw := newCapture(red, log, runlog.Stdout), newCapture(red, log, runlog.Stderr)
+	row := event.Command{RunID: w.run.ID, Job: call.Job, N: n, Line: line, StartedAt: time.Now()}
+	w.journal.command(row)
+	w.journal.record(event.Record{Type: event.ShStarted, Job: call.Job, Attempt: call.Attempt, Sh: n, Cmd: line})
+
+	timeout := cmd.Timeout
+	if wall := w.cfg.Limits.Wall.D(); wall > 0 && (timeout == 0 || wall < timeout) {
+		timeout = wall
+	}
+	exit, err := w.exec.Exec(ctx, executor.Command{
+		Argv: argv, Env: w.environment(call, cmd), Dir: cmd.Dir, Stdin: cmd.Stdin, Timeout: timeout, Image: call.Image,
+	}, out, errw)
+	out.end()
+	errw.end()
+	row.FinishedAt, row.Duration = time.Now(), time.Since(row.StartedAt)
+	row.Exit, row.Signal = exit.Code, exit.Signal
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	if log != nil {
+		if reason != "" {
+			log.Note(red.String(reason))
+		}
+		if cerr := log.Close(); cerr != nil {
+			w.journal.note(cerr)
+			w.journal.say(w.journal.report.Warning(fmt.Sprintf("the log of %s, command %d, is incomplete: %v", call.Job, n, cerr)))
+		}
+	}
+	w.journal.command(row)
+	w.journal.record(event.Record{Type: event.ShFinished, Job: call.Job, Attempt: call.Attempt, Sh: n, Exit: &exit.Code,
+		Signal: exit.Signal, Reason: reason, DurationMS: row.Duration.Milliseconds()})
+	if err != nil || exit.Code != 0 {
+		w.with(call.Job, func(s *jobState) { s.failed = tailOf(out, errw) })
+	}
+	if err != nil {
+		return pipeline.Result{}, err
+	}
+	return pipeline.Result{
+		Exit: exit.Code, Signal: exit.Signal, Stdout: out.bytes(), Stderr: errw.bytes(), Cmd: line,
+		TimedOut: exit.TimedOut, Limit: exit.Limit, Truncated: out.truncated || errw.truncated,
+	}, nil
+}
+
+// commandLine is a command as a person would type it.
+func commandLine(cmd pipeline.Command) string {
+	if len(cmd.Argv) == 0 {
+		return cmd.Shell
+	}
+	words := make([]string, len(cmd.Argv))
+	for i, w := range cmd.Argv {
+		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%=,") != "" {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		words[i] = w
+	}
+	return strings.Join(words, " ")
+}
+
+// environment is a command's whole environment: what the operator passes on,
+// what quire says of the run, what the job and then the call set.
+func (w *world) environment(call pipeline.Call, cmd pipeline.Command) []string {
+	var env []string
+	for _, name := range w.cfg.Env.Pass {
+		if v, ok := os.LookupEnv(name); ok && w.cfg.Env.Set[name] == "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	env = appendEnv(env, w.cfg.Env.Set)
+	env = append(env, "CI=true", "QUIRE=true", "QUIRE_RUN="+w.run.ID, "QUIRE_JOB="+call.Job,
+		"QUIRE_REPO="+event.RepoName(w.run.GitDir), "QUIRE_REF="+w.run.Ref, "QUIRE_SHA="+w.commit)
+	if b := w.run.Branch(); b != "" {
+		env = append(env, "QUIRE_BRANCH="+b)
+	}
+	if t := w.run.Tag(); t != "" {
+		env = append(env, "QUIRE_TAG="+t)
+	}
+	return appendEnv(appendEnv(env, call.Env), cmd.Env)
+}
+
+func appendEnv(env []string, more map[string]string) []string {
+	names := make([]string, 0, len(more))
+	for n := range more {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		env = append(env, n+"="+more[n])
+	}
+	return env
+}
+
+// Secret reveals a secret to a job.
+func (w *world) Secret(ctx context.Context, call pipeline.Call, name string) (string, error) {
+	v, err := w.vault.Reveal(ctx, name, w.scope(call, name))
+	if err != nil {
+		return "", err
+	}
+	return v.Reveal(), nil
+}
+
+// scope is who asks for the secret called name. Whether the pipeline is the
+// default branch's costs a walk over two trees, and few secrets want to know.
+func (w *world) scope(call pipeline.Call, name string) secret.Scope {
+	return secret.Scope{GitDir: w.run.GitDir, Ref: w.run.Ref, Job: call.Job, Protected: w.cfg.Secrets[name].Protect && w.protected()}
+}
+
+// Env is a variable of the operator's allow list.
+func (w *world) Env(name string) (string, bool) {
+	if v, ok := w.cfg.Env.Set[name]; ok {
+		return v, true
+	}
+	for _, pass := range w.cfg.Env.Pass {
+		if pass == name {
+			return os.LookupEnv(name)
+		}
+	}
+	return "", false
+}
+
+// Log adds a line to the job's own log.
+func (w *world) Log(call pipeline.Call, message string) {
+	message = w.vault.Redactor().String(message)
+	w.with(call.Job, func(s *jobState) {
+		if s.log == nil {
+			log, err := runlog.CreateLog(w.dir.JobLog(call.Job), int64(w.cfg.Log.MaxBytes))
+			if err != nil {
+				w.journal.note(err)
+				return
+			}
+			s.log = log
+		}
+		s.log.Stream(runlog.Stdout).Write([]byte(message + "\n"))
+	})
+	w.journal.record(event.Record{Type: event.Logged, Job: call.Job, Attempt: call.Attempt, Text: message})
+}
+
+// failedOutput is the end of what the job's last command said, if it failed.
+func (w *world) failedOutput(job string) (tail string) {
+	w.with(job, func(s *jobState) { tail, s.failed = s.failed, "" })
+	return tail
+}
+
+// close ends the jobs' logs.
+func (w *world) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var errs []error
+	for _, s := range w.jobs {
+		if s.log != nil {
+			errs = append(errs, s.log.Close())
+			s.log = nil
+		}
+	}
+	if w.files != nil {
+		errs = append(errs, w.files.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// remark sets what stands behind a job's time in the report.
+func (w *world) remark(job, text string) {
+	text = w.vault.Redactor().String(text)
+	w.with(job, func(s *jobState) { s.remark = text })
+}
+
+// takeRemark is what a job's host calls have to say for its line in the report.
+func (w *world) takeRemark(job string) (remark string) {
+	w.with(job, func(s *jobState) { remark, s.remark = s.remark, "" })
+	return remark
+}
