@@ -78,6 +78,7 @@ type Mirror struct {
 	SHA        string   // commit to tag; "" is the pushed one
 	Tag        string   // "" makes none
 	Refs       []string // full names; empty is the pushed ref
+	TagOnly    bool     // Refs is empty and means none: push the tag alone
 	GitDir     string   // "" is the run's repository; another is refused
 }
 

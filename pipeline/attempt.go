@@ -1,0 +1,303 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"quire/fennel/vm"
+	"quire/internal/event"
+)
+
+// verdict is how one attempt of a job ended.
+type verdict struct {
+	state   event.JobState // succeeded, skipped, failed or canceled
+	reason  string
+	outputs plain
+	runaway *Runaway
+}
+
+// timeoutError is the cause with which a job's context ends at its :timeout.
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string { return "timed out after " + shortDuration(e.after) }
+
+// attempt runs a job once, in a state of its own.
+func (x *execution) attempt(ctx context.Context, job *Job, number int) verdict {
+	if job.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, job.Timeout, &timeoutError{job.Timeout})
+		defer cancel()
+	}
+	a := &attempt{
+		execution: x,
+		job:       job,
+		call:      Call{Job: job.ID, Attempt: number, Env: job.Env, Image: job.Image},
+		clock:     newClock(ctx, x.pipeline.limits),
+	}
+	defer a.clock.stop()
+	// When watch gives up, a belongs to the goroutine it leaves behind.
+	if !a.clock.watch(a.run) {
+		limits := x.pipeline.limits
+		r := &Runaway{Job: job.ID, File: job.File, Line: job.Line, Limit: limits.Stretch + limits.Grace}
+		return verdict{state: event.JobFailed, reason: r.Error(), runaway: r}
+	}
+	return a.verdict()
+}
+
+// attempt is one call of a job's run-fn with all that belongs to it.
+type attempt struct {
+	*execution
+	job   *Job
+	call  Call
+	clock *clock
+
+	returned lua.LValue // what the run-fn returned, nil or a table
+	outputs  plain
+	err      error
+}
+
+// verdict judges what run left. The end of a context is told by its cause: the
+// error that the pipeline's code met on the way out says less.
+func (a *attempt) verdict() verdict {
+	if a.err == nil {
+		if a.outputs == nil {
+			return verdict{state: event.JobSkipped}
+		}
+		t := a.outputs.(*plainTable)
+		if reason := exitReason(t); reason != "" {
+			return verdict{state: event.JobFailed, reason: reason, outputs: t}
+		}
+		return verdict{state: event.JobSucceeded, outputs: t}
+	}
+	o := verdict{state: event.JobFailed, reason: a.err.Error()}
+	var timeout *timeoutError
+	var stretch *stretchError
+	switch cause := a.clock.cause(); {
+	case cause == nil:
+	case errors.As(cause, &timeout):
+		o.reason = timeout.Error()
+	case errors.As(cause, &stretch):
+		o.reason = stretch.Error()
+		var r raised
+		if errors.As(a.err, &r) && r.file != "" {
+			o.reason = fmt.Sprintf("%s:%d: %s", r.file, r.line, stretch)
+		}
+	default:
+		o.state, o.reason = event.JobCanceled, cause.Error()
+	}
+	return o
+}
+
+// exitReason says why a table of outputs means failure: its :exit is a number
+// other than zero. "" if it does not.
+func exitReason(t *plainTable) string {
+	exit, ok := t.field("exit").(float64)
+	if !ok || exit == 0 {
+		return ""
+	}
+	reason := "exit " + vm.FormatNumber(exit)
+	if signal, ok := t.field("signal").(string); ok {
+		reason += " (" + printable(signal) + ")"
+	}
+	if t.field("timed-out") == true {
+		reason += ", timed out"
+	}
+	return reason
+}
+
+// run evaluates the pipeline in a new state, installs the runtime and calls the
+// run-fn. The order of what is undone is the order of the defers: the runtime
+// is released before the state is closed.
+func (a *attempt) run() {
+	defer func() {
+		if fault := recover(); fault != nil {
+			a.err = fmt.Errorf("internal error: %v", fault)
+		}
+	}()
+	find := &finder{id: a.job.ID}
+	out := &printer{attempt: a}
+	prog := a.pipeline.program
+	L, _ := prog.open(a.clock.ctx, find.forms(), out)
+	defer closeState(L)
+	if a.err = prog.evaluate(L); a.err != nil {
+		return
+	}
+	find.over = true
+	if !find.found {
+		a.err = fmt.Errorf("job '%s' was not registered when the pipeline was evaluated again for it; what a pipeline registers must not depend on time or chance", a.job.ID)
+		return
+	}
+
+	rt := &Runtime{
+		job: a.job, call: a.call, host: a.host, clock: a.clock,
+		read: a.outputsOf, push: a.push.get, graph: a.pipeline.graph,
+	}
+	guard, err := rt.Install(L)
+	if err != nil {
+		a.err = err
+		return
+	}
+	defer guard.Release()
+	out.live = true
+	defer out.flush()
+	// Evaluating was one stretch; the run-fn begins another.
+	a.clock.pause()
+	a.clock.resume()
+
+	value, err := a.callRunFn(L, rt, find)
+	if err == nil {
+		err = a.accept(value)
+	}
+	a.err = err
+}
+
+// callRunFn calls what ci.job or ci.mirror was given.
+func (a *attempt) callRunFn(L *lua.LState, rt *Runtime, find *finder) (lua.LValue, error) {
+	if find.mirror != nil {
+		L.Push(L.NewFunction(func(L *lua.LState) int {
+			v, err := rt.runMirrorJob(L, find.mirror)
+			if err != nil {
+				L.Error(lua.LString(err.Error()), 0)
+			}
+			L.Push(v)
+			return 1
+		}))
+	} else {
+		L.Push(find.run)
+	}
+	L.Push(L.G.Registry.RawGetString(tableKey))
+	if err := a.pipeline.program.protect(L, 1, 1); err != nil {
+		return nil, err
+	}
+	v := L.Get(-1)
+	L.Pop(1)
+	return v, nil
+}
+
+// accept takes what the run-fn returned. false skips the job as nil does,
+// because it is what (and on-main? (sh …)) gives.
+func (a *attempt) accept(v lua.LValue) error {
+	switch v := v.(type) {
+	case *lua.LNilType:
+		return nil
+	case lua.LBool:
+		if !bool(v) {
+			return nil
+		}
+	case *lua.LTable:
+		var err error
+		a.outputs, err = freeze(v)
+		return err
+	}
+	return fmt.Errorf("the run-fn of job '%s' returned a %s; it must return a table of outputs, or nil to skip the job", a.job.ID, v.Type())
+}
+
+// finder stands in for quire.ci in a job's state. Of all that is registered
+// there it keeps the one run-fn, and does as little as it can for the rest: a
+// pipeline of n jobs registers n·n times in a run.
+type finder struct {
+	id     string
+	found  bool
+	run    lua.LValue
+	mirror *lua.LTable // the options of ci.mirror
+	over   bool        // evaluation is
+}
+
+func (f *finder) forms() map[string]lua.LGFunction {
+	return map[string]lua.LGFunction{
+		"job":     f.job,
+		"mirror":  f.mirrorForm,
+		"image":   f.other,
+		"cache":   f.other,
+		"service": f.other,
+	}
+}
+
+func (f *finder) other(L *lua.LState) int {
+	if f.over {
+		L.RaiseError("quire.ci registers while ci.fnl is evaluated, not while a job runs")
+	}
+	return 0
+}
+
+func (f *finder) job(L *lua.LState) int {
+	f.other(L)
+	if id, ok := L.Get(1).(lua.LString); !ok || f.found || string(id) != f.id {
+		return 0
+	}
+	f.found = true
+	if f.run = L.Get(3); f.run == lua.LNil {
+		if options, ok := L.Get(2).(*lua.LTable); ok {
+			f.run = options.RawGetString("run")
+		}
+	}
+	return 0
+}
+
+func (f *finder) mirrorForm(L *lua.LState) int {
+	f.other(L)
+	options, ok := L.Get(2).(*lua.LTable)
+	if !ok || f.found {
+		return 0
+	}
+	as, _ := options.RawGetString("as").(lua.LString)
+	if mirrorID(string(as)) == f.id {
+		f.found, f.mirror = true, options
+	}
+	return 0
+}
+
+// printer makes lines of the job's log of what print writes. What is printed
+// while the pipeline is evaluated belongs to no job and is dropped.
+type printer struct {
+	attempt *attempt
+	live    bool
+	line    []byte
+}
+
+// maxPrintLine is where a line without end is cut.
+const maxPrintLine = 64 << 10
+
+func (p *printer) Write(data []byte) (int, error) {
+	if !p.live || p.attempt.clock.cause() != nil {
+		return len(data), nil
+	}
+	p.line = append(p.line, data...)
+	for {
+		i := bytes.IndexByte(p.line, '\n')
+		if i < 0 && len(p.line) < maxPrintLine {
+			return len(data), nil
+		}
+		if i < 0 {
+			i = maxPrintLine - 1
+		}
+		p.log(p.line[:i])
+		p.line = p.line[i+1:]
+	}
+}
+
+func (p *printer) flush() {
+	if len(p.line) > 0 {
+		p.log(p.line)
+		p.line = nil
+	}
+	p.live = false
+}
+
+func (p *printer) log(line []byte) {
+	p.attempt.clock.pause()
+	defer p.attempt.clock.resume()
+	p.attempt.host.Log(p.attempt.call, string(line))
+}
+
+// closeState gives a state back. It runs in defers, also when the state's own
+// code has just panicked, and must not panic again.
+func closeState(L *lua.LState) {
+	defer func() { _ = recover() }()
+	vm.Close(L)
+}

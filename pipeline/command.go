@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// shFields are the options of sh and run.
+var shFields = []string{"env", "cwd", "timeout", "stdin"}
+
+// runSh runs a command and returns how it ended, whatever that was.
+func runSh(r *Runtime, a arguments) (lua.LValue, error) {
+	result, _, err := r.command(a, "sh")
+	if err != nil {
+		return nil, err
+	}
+	return resultTable(a.L, result), nil
+}
+
+// runRun is runSh, but a command that did not succeed is an error.
+func runRun(r *Runtime, a arguments) (lua.LValue, error) {
+	result, timeout, err := r.command(a, "run")
+	if err != nil {
+		return nil, err
+	}
+	if why := result.failure(timeout); why != "" {
+		return nil, fmt.Errorf("%s: %s", result.Cmd, why)
+	}
+	return resultTable(a.L, result), nil
+}
+
+// command reads the arguments of sh or run and has the host run them.
+func (r *Runtime) command(a arguments, primitive string) (Result, time.Duration, error) {
+	cmd, err := commandOf(a.get(1), primitive)
+	if err != nil {
+		return Result{}, 0, err
+	}
+	err = a.options(2, primitive, shFields, func(f *fields) {
+		cmd.Env = f.environment("env")
+		cmd.Dir = f.text("cwd")
+		cmd.Timeout = f.duration("timeout")
+		cmd.Stdin = f.bytes("stdin")
+	})
+	if err != nil {
+		return Result{}, 0, err
+	}
+	result, err := r.host.Sh(r.clock.ctx, r.call, cmd)
+	return result, cmd.Timeout, err
+}
+
+// commandOf reads what sh is to run.
+func commandOf(v lua.LValue, primitive string) (Command, error) {
+	var cmd Command
+	switch v := v.(type) {
+	case lua.LString:
+		if strings.TrimSpace(string(v)) == "" {
+			return cmd, fmt.Errorf("%s: cmd is an empty string", primitive)
+		}
+		cmd.Shell = string(v)
+	case *lua.LTable:
+		n := v.Len()
+		named := false
+		v.ForEach(func(k, _ lua.LValue) { named = named || !indexWithin(k, n) })
+		if n == 0 || named {
+			return cmd, fmt.Errorf("%s: cmd must be a non-empty sequence of strings or a shell string", primitive)
+		}
+		for i := 1; i <= n; i++ {
+			arg, ok := v.RawGetInt(i).(lua.LString)
+			if !ok {
+				return cmd, fmt.Errorf("%s: cmd must be a sequence of strings, but element %d is a %s", primitive, i, v.RawGetInt(i).Type())
+			}
+			cmd.Argv = append(cmd.Argv, string(arg))
+		}
+		if cmd.Argv[0] == "" {
+			return cmd, fmt.Errorf("%s: the program's name is an empty string", primitive)
+		}
+	default:
+		return cmd, fmt.Errorf("%s: cmd must be a string or sequence of strings, got %s", primitive, v.Type())
+	}
+	if strings.Contains(cmd.Shell, "\x00") || strings.Contains(strings.Join(cmd.Argv, ""), "\x00") {
+		// A fact of execve(2): its arguments end at a zero byte.
+		return cmd, errors.New(primitive + ": cmd has a zero byte in it, which no command line can hold")
+	}
+	return cmd, nil
+}
+
+// failure says why a command's end is not a success, "" if it is one.
+func (r Result) failure(timeout time.Duration) string {
+	switch {
+	case r.TimedOut && timeout > 0:
+		return "timed out after " + shortDuration(timeout)
+	case r.TimedOut:
+		return "timed out"
+	case r.Limit != "":
+		return fmt.Sprintf("ended by the %s limit, exit %d", r.Limit, r.Exit)
+	case r.Signal != "":
+		return fmt.Sprintf("exit %d (%s)", r.Exit, r.Signal)
+	case r.Exit != 0:
+		return fmt.Sprintf("exit %d", r.Exit)
+	}
+	return ""
+}
+
+// resultTable is what sh returns. The fields that only some results have are
+// absent, not false, from the others.
+func resultTable(L *lua.LState, r Result) *lua.LTable {
+	t := L.CreateTable(0, 5)
+	t.RawSetString("exit", lua.LNumber(r.Exit))
+	t.RawSetString("stdout", lua.LString(r.Stdout))
+	t.RawSetString("stderr", lua.LString(r.Stderr))
+	t.RawSetString("cmd", lua.LString(r.Cmd))
+	if r.Signal != "" {
+		t.RawSetString("signal", lua.LString(r.Signal))
+	}
+	if r.TimedOut {
+		t.RawSetString("timed-out", lua.LTrue)
+	}
+	if r.Limit != "" {
+		t.RawSetString("limit", lua.LString(r.Limit))
+	}
+	if r.Truncated {
+		t.RawSetString("truncated", lua.LTrue)
+	}
+	return t
+}
+
+// shortDuration writes a duration as a person would: 10m, not 10m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,226 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// fields reads an options table, and keeps what is wrong with it: registering
+// reports all of its faults, a primitive raises the first.
+type fields struct {
+	table  *lua.LTable
+	faults []fault
+}
+
+// fault is one thing wrong with an options table.
+type fault struct {
+	key     string // the field at fault; "" when it is a missing one or the table itself
+	unknown bool   // the key is the mistake, not its value
+	message string // a clause such as ":cwd must be a string, got number"
+	advice  string
+}
+
+// readFields begins reading t, whose keys may only be the known ones. nil reads
+// as an empty table.
+func readFields(t *lua.LTable, known ...string) *fields {
+	f := &fields{table: t}
+	if t == nil {
+		return f
+	}
+	t.ForEach(func(k, _ lua.LValue) {
+		name, ok := k.(lua.LString)
+		switch {
+		case !ok:
+			f.add("", fmt.Sprintf("unknown field %s", viewScalar(k)), "The fields are "+enumerate(known)+".")
+		case !slices.Contains(known, string(name)):
+			advice := "The fields are " + enumerate(known) + "."
+			if n := nearest(string(name), known); n != "" {
+				advice = "Did you mean :" + n + "? " + advice
+			}
+			f.faults = append(f.faults, fault{string(name), true, fmt.Sprintf("unknown field `%s`", printable(string(name))), advice})
+		}
+	})
+	return f
+}
+
+func (f *fields) add(key, message, advice string) {
+	f.faults = append(f.faults, fault{key, false, message, advice})
+}
+
+// get is the value of a field, nil when it is absent.
+func (f *fields) get(key string) lua.LValue {
+	if f.table == nil {
+		return lua.LNil
+	}
+	return f.table.RawGetString(key)
+}
+
+func (f *fields) has(key string) bool { return f.get(key) != lua.LNil }
+
+func (f *fields) wrong(key, want string) {
+	f.add(key, fmt.Sprintf(":%s must be %s, got %s", key, want, f.get(key).Type()), "")
+}
+
+// text is a string field, "" when it is absent. An empty string is refused:
+// none of the options has a use for it, and it is what a forgotten value is.
+func (f *fields) text(key string) string {
+	switch v := f.get(key).(type) {
+	case *lua.LNilType:
+		return ""
+	case lua.LString:
+		if v != "" {
+			return string(v)
+		}
+	}
+	f.wrong(key, "a non-empty string")
+	return ""
+}
+
+// bytes is a string field that may be empty; nil when it is absent.
+func (f *fields) bytes(key string) []byte {
+	switch v := f.get(key).(type) {
+	case *lua.LNilType:
+		return nil
+	case lua.LString:
+		return append([]byte{}, v...)
+	}
+	f.wrong(key, "a string")
+	return nil
+}
+
+func (f *fields) boolean(key string, otherwise bool) bool {
+	switch v := f.get(key).(type) {
+	case *lua.LNilType:
+		return otherwise
+	case lua.LBool:
+		return bool(v)
+	}
+	f.wrong(key, "true or false")
+	return otherwise
+}
+
+func (f *fields) count(key string, most int) int {
+	switch v := f.get(key).(type) {
+	case *lua.LNilType:
+		return 0
+	case lua.LNumber:
+		if n := int(v); lua.LNumber(n) == v && n >= 0 && n <= most {
+			return n
+		}
+	}
+	f.wrong(key, fmt.Sprintf("a whole number from 0 to %d", most))
+	return 0
+}
+
+func (f *fields) duration(key string) time.Duration {
+	switch v := f.get(key).(type) {
+	case *lua.LNilType:
+		return 0
+	case lua.LString:
+		if d, err := time.ParseDuration(strings.ReplaceAll(string(v), " ", "")); err == nil && d > 0 {
+			return d
+		}
+	}
+	f.wrong(key, `a duration such as "90s", "10m" or "1h30m"`)
+	return 0
+}
+
+// list is a field that holds a list of non-empty strings; nil when it is absent.
+func (f *fields) list(key string) []string {
+	v := f.get(key)
+	if v == lua.LNil {
+		return nil
+	}
+	if items, ok := stringList(v); ok {
+		return items
+	}
+	f.wrong(key, "a list of strings")
+	return nil
+}
+
+// environment is a table of variables. Numbers are accepted, since {:PORT 8080}
+// can mean only one thing.
+func (f *fields) environment(key string) map[string]string {
+	v := f.get(key)
+	if v == lua.LNil {
+		return nil
+	}
+	t, ok := v.(*lua.LTable)
+	if !ok {
+		f.wrong(key, "a table of variables, such as {:NAME \"value\"}")
+		return nil
+	}
+	env := map[string]string{}
+	t.ForEach(func(k, v lua.LValue) {
+		name, ok := k.(lua.LString)
+		switch {
+		case !ok || name == "" || strings.ContainsAny(string(name), "=\x00"):
+			f.add(key, fmt.Sprintf(":%s has %s for a variable's name", key, viewScalar(k)), "")
+			return
+		case v.Type() != lua.LTString && v.Type() != lua.LTNumber:
+			f.add(key, fmt.Sprintf(":%s must have strings as values, got %s for %s", key, v.Type(), name), "")
+			return
+		case strings.Contains(v.String(), "\x00"):
+			f.add(key, fmt.Sprintf(":%s has a zero byte in %s, which no environment can hold", key, name), "")
+			return
+		}
+		if n, isNumber := v.(lua.LNumber); isNumber {
+			env[string(name)] = viewScalar(n)
+			return
+		}
+		env[string(name)] = v.String()
+	})
+	return env
+}
+
+// function is a field that holds a function; nil when it is absent.
+func (f *fields) function(key string) *lua.LFunction {
+	switch v := f.get(key).(type) {
+	case *lua.LNilType:
+		return nil
+	case *lua.LFunction:
+		return v
+	}
+	f.wrong(key, "a function")
+	return nil
+}
+
+// stringList reads a Lua list of non-empty strings; ok is false for anything
+// else, a table with other keys included.
+func stringList(v lua.LValue) (items []string, ok bool) {
+	t, isTable := v.(*lua.LTable)
+	if !isTable {
+		return nil, false
+	}
+	items = []string{}
+	n := t.Len()
+	for i := 1; i <= n; i++ {
+		s, isString := t.RawGetInt(i).(lua.LString)
+		if !isString || s == "" {
+			return nil, false
+		}
+		items = append(items, string(s))
+	}
+	ok = true
+	t.ForEach(func(k, _ lua.LValue) { ok = ok && indexWithin(k, n) })
+	return items, ok
+}
+
+// enumerate writes option names as a sentence has them: :env, :cwd and :stdin.
+func enumerate(names []string) string {
+	var b strings.Builder
+	for i, n := range names {
+		switch {
+		case i > 0 && i == len(names)-1:
+			b.WriteString(" and ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(":" + n)
+	}
+	return b.String()
+}

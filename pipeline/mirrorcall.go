@@ -1,0 +1,90 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// runMirror is runtime.mirror: one push to a mirror, told in the mirror engine's
+// own terms. ci.mirror and the stdlib's mirror are two ways to say the same.
+func runMirror(r *Runtime, a arguments) (lua.LValue, error) {
+	if a.get(1) == lua.LNil {
+		return nil, errors.New("mirror: takes a table with :url, and :secret or :auth-header")
+	}
+	var m Mirror
+	err := a.options(1, "mirror", []string{"url", "secret", "auth-header", "as", "sha", "tag", "refs", "git-dir"}, func(f *fields) {
+		m = Mirror{
+			As:         f.text("as"),
+			URL:        f.text("url"),
+			Secret:     f.text("secret"),
+			AuthHeader: f.text("auth-header"),
+			SHA:        f.text("sha"),
+			Tag:        f.text("tag"),
+			Refs:       f.list("refs"),
+			GitDir:     f.text("git-dir"),
+		}
+		if !f.has("url") {
+			f.add("", "missing field `url`", "")
+		}
+		if m.Secret != "" && m.AuthHeader != "" {
+			f.add("auth-header", "takes :secret or :auth-header, not both", "")
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.mirror(a.L, m)
+}
+
+// mirror has the host do it and makes the table that a pipeline sees.
+func (r *Runtime) mirror(L *lua.LState, m Mirror) (lua.LValue, error) {
+	done, err := r.host.Mirror(r.clock.ctx, r.call, m)
+	if err != nil {
+		return nil, err
+	}
+	t := L.CreateTable(0, 2)
+	if done.Tag != "" {
+		t.RawSetString("tag", lua.LString(done.Tag))
+	}
+	refs := L.CreateTable(len(done.PushedRefs), 0)
+	for i, ref := range done.PushedRefs {
+		refs.RawSetInt(i+1, lua.LString(ref))
+	}
+	t.RawSetString("pushed_refs", refs)
+	return t, nil
+}
+
+// stdlibMirror is (require :quire.stdlib).mirror, whose arguments and errors are
+// those of the function of that name in the Rust forge's standard library: all
+// but :refs are required, and without :refs the tag alone is pushed.
+func stdlibMirror(r *Runtime, a arguments) (lua.LValue, error) {
+	if a.get(1) == lua.LNil {
+		return nil, errors.New("Missing argument url")
+	}
+	var m Mirror
+	err := a.options(1, "mirror", []string{"url", "auth-header", "sha", "tag", "git-dir", "refs"}, func(f *fields) {
+		m = Mirror{
+			URL:        f.text("url"),
+			AuthHeader: f.text("auth-header"),
+			SHA:        f.text("sha"),
+			Tag:        f.text("tag"),
+			GitDir:     f.text("git-dir"),
+			Refs:       f.list("refs"),
+		}
+		m.TagOnly = len(m.Refs) == 0
+	})
+	t, isTable := a.get(1).(*lua.LTable)
+	if isTable {
+		for _, name := range []string{"url", "auth-header", "sha", "tag", "git-dir"} {
+			if t.RawGetString(name) == lua.LNil {
+				return nil, fmt.Errorf("Missing argument %s", name)
+			}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.mirror(a.L, m)
+}
