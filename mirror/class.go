@@ -90,7 +90,7 @@ var rules = []rule{
 	{ClassQuota, []string{"storage quota"}},
 	{ClassQuota, []string{"quota exceeded"}},
 	{ClassQuota, []string{"repository size limit"}},
-	{ClassQuota, []string{"above", "storage limit"}},
+	{ClassQuota, []string{"storage limit"}},
 	{ClassRateLimit, []string{"returned error: 429"}},
 	{ClassRateLimit, []string{"http 429"}},
 	{ClassRateLimit, []string{"rate limit"}},
@@ -245,7 +245,7 @@ var advice = map[Class]string{
 	ClassRateLimit:     "Nothing needs doing; the delivery is tried again later.",
 	ClassHostKey:       "The server at {host} shows another key than the pinned one. Find out why before anything else; if the key was changed on purpose, pin the new one: quire mirror trust {host}",
 	ClassHostUnknown:   "Pin the server's key: quire mirror trust {host}",
-	ClassCase:          "{target} cannot keep {ref} beside a ref of nearly the same name (another case, or a and a/b): rename or delete one of them.",
+	ClassCase:          "There cannot be {ref} beside a ref of nearly the same name (another case, or a and a/b): rename or delete one of them.",
 	ClassHidden:        "The forge keeps these names for itself: exclude the ref from the mirror.",
 	ClassCurrent:       "It is the default branch there: choose another default branch at {target}, then: quire mirror sync",
 	ClassArchived:      "Unarchive the repository at {target}, or remove the mirror.",
@@ -298,8 +298,9 @@ func cause(stderr string) string {
 		case line == "" || line == "remote:":
 		case strings.HasPrefix(line, "remote:"):
 			said := strings.TrimSpace(strings.TrimPrefix(line, "remote:"))
-			if strings.Trim(said, "*-=!> ") != "" && !progress.MatchString(said) {
-				theirs = append(theirs, strings.TrimPrefix(said, "error: "))
+			said = strings.TrimSpace(strings.TrimPrefix(said, "error:"))
+			if strings.Trim(said, "*-=!>—─ ") != "" && !progress.MatchString(said) {
+				theirs = append(theirs, said)
 			}
 		case strings.HasPrefix(line, "error: failed to push some refs"), strings.HasPrefix(line, "hint:"),
 			strings.HasPrefix(line, "Please make sure you have the correct access rights"),
@@ -311,14 +312,34 @@ func cause(stderr string) string {
 		}
 	}
 	lines := append(theirs, ours...)
-	if len(lines) > 6 {
-		lines = lines[:6]
+	if len(lines) > maxLines {
+		lines = lines[:maxLines]
 	}
-	text := strings.Join(lines, "; ")
-	if len(text) > 600 {
-		text = strings.ToValidUTF8(text[:600], "") + "…"
+	var text strings.Builder
+	for i, line := range lines {
+		if i > 0 {
+			text.WriteString(between(lines[i-1]))
+		}
+		text.WriteString(line)
 	}
-	return text
+	if text.Len() > maxCause {
+		return strings.ToValidUTF8(text.String()[:maxCause], "") + "…"
+	}
+	return text.String()
+}
+
+// What a report quotes at most of what a remote printed.
+const (
+	maxLines = 8
+	maxCause = 800 // bytes
+)
+
+// between joins lines that were printed one below the other.
+func between(line string) string {
+	if strings.ContainsRune(".:;,!?", rune(line[len(line)-1])) {
+		return " "
+	}
+	return "; "
 }
 
 // progress are the counters of a remote's side of the transfer.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"quire/internal/event"
@@ -210,34 +212,40 @@ func (p *pusher) diverged(m *move, there string) {
 	m.result.There = there
 }
 
-// refusal is why the remote refused one ref. Its own reason says most; what the
-// remote printed beside it is about this ref if it names it, or if it names none.
+// refusal is why the remote refused one ref: its own reason, if that says
+// something, else what the remote printed beside it, less the lines that are
+// about other refs of the push.
 func (p *pusher) refusal(m *move, v verdict, stderr string) (Class, string) {
-	said := cause(stderr)
-	if c := p.classify(v.reason); c != ClassUnknown && c != ClassDeclined && c != ClassServer && c != ClassProtected {
-		return c, p.both(v.reason, said)
-	}
-	var mine []string
+	var mine strings.Builder
 	for line := range strings.Lines(stderr) {
-		if strings.Contains(line, m.d.Ref) {
-			mine = append(mine, line)
+		if about := refsIn.FindAllString(line, -1); len(about) == 0 || slices.Contains(about, m.d.Ref) {
+			mine.WriteString(line)
 		}
 	}
-	if c := p.classify(v.reason + "\n" + strings.Join(mine, "")); c != ClassUnknown && c != ClassDeclined && c != ClassServer {
-		return c, p.both(v.reason, said)
+	said := cause(mine.String())
+	switch c := p.classify(v.reason); {
+	case v.reason == "" || c == ClassUnknown || c == ClassDeclined || c == ClassServer:
+	case c == ClassProtected && strings.Contains(v.reason, "hook declined"):
+		// GitHub says so of rulesets and of push protection too.
+	default:
+		return c, both(v.reason, said)
 	}
-	c := p.classify(v.reason + "\n" + stderr)
+	c := p.classify(mine.String() + "\n" + v.reason)
 	if c == ClassUnknown && v.flag == '!' {
 		c = ClassDeclined
 	}
-	return c, p.both(v.reason, said)
+	return c, both(v.reason, said)
 }
 
-func (p *pusher) both(reason, said string) string {
+// refsIn finds full ref names in what a remote prints.
+var refsIn = regexp.MustCompile(`refs/[^\s'"\x60:,;()]*[^\s'"\x60:,;().]`)
+
+// both puts the ref's reason before what was printed, where it adds anything.
+func both(reason, said string) string {
 	switch {
 	case said == "":
 		return reason
-	case reason == "" || strings.Contains(said, reason):
+	case reason == "" || strings.Contains(said, reason) || strings.HasSuffix(reason, "hook declined"):
 		return said
 	}
 	return reason + ": " + said

@@ -41,23 +41,30 @@ var passed = []string{
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
 }
 
-// open prepares a session. Close it.
-func openSession(gitDir string, to remote, cred credential, secretName string, knownHosts []string) (s *session, err error) {
-	dir, err := os.MkdirTemp("", "quire-mirror-") // mode 0700; short, as a socket's path must be
+// openSession prepares a session. Close it.
+func openSession(gitDir string, to remote, cred credential, secretName string, knownHosts []string) (*session, error) {
+	base := os.TempDir()
+	if len(base) > 64 {
+		base = "/tmp" // a socket's path has at most 107 bytes (unix(7))
+	}
+	dir, err := os.MkdirTemp(base, "quire-mirror-") // mode 0700
 	if err != nil {
 		return nil, fmt.Errorf("mirror: %w", err)
 	}
-	s = &session{to: to, cred: cred, name: secretName, dir: dir}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	if err := s.skeleton(gitDir); err != nil {
+	s := &session{to: to, cred: cred, name: secretName, dir: dir}
+	if err := s.prepare(gitDir, knownHosts); err != nil {
+		s.close()
 		return nil, err
 	}
+	return s, nil
+}
+
+func (s *session) prepare(gitDir string, knownHosts []string) error {
+	if err := s.skeleton(gitDir); err != nil {
+		return err
+	}
 	s.env = []string{
-		"LC_ALL=C", "GIT_DIR=" + filepath.Join(dir, "git"), "GIT_OBJECT_DIRECTORY=" + objectsOf(gitDir),
+		"LC_ALL=C", "GIT_DIR=" + filepath.Join(s.dir, "git"), "GIT_OBJECT_DIRECTORY=" + objectsOf(gitDir),
 		"GIT_TERMINAL_PROMPT=0", "GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_ALLOW_PROTOCOL=https:http:ssh:file", "GIT_NO_LAZY_FETCH=1",
 	}
@@ -70,7 +77,7 @@ func openSession(gitDir string, to remote, cred credential, secretName string, k
 	case "ssh":
 		s.env = append(s.env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null")
 		if err := s.prepareSSH(knownHosts); err != nil {
-			return nil, err
+			return err
 		}
 	case "http":
 		s.env = append(s.env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=/nonexistent", "XDG_CONFIG_HOME=/nonexistent")
@@ -85,7 +92,7 @@ func openSession(gitDir string, to remote, cred credential, secretName string, k
 		}
 	}
 	s.env = append(s.env, s.config()...)
-	return s, nil
+	return nil
 }
 
 // config is git's configuration by environment (git-config(1), GIT_CONFIG_COUNT),
