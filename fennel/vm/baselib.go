@@ -253,15 +253,10 @@ func functionAt(L *lua.LState, fname string) (fn *lua.LFunction, level int) {
 	if level == 0 {
 		return nil, 0
 	}
-	dbg, ok := L.GetStack(level)
+	_, fn, ok := Frame(L, level)
 	if !ok {
 		argError(L, 1, fname, "invalid level")
 	}
-	v, err := L.GetInfo("f", dbg, lua.LNil)
-	if err != nil {
-		argError(L, 1, fname, "invalid level")
-	}
-	fn, _ = v.(*lua.LFunction)
 	return fn, level
 }
 

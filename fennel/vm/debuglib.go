@@ -120,7 +120,7 @@ func debugSetupvalue(L *lua.LState) int {
 }
 
 func stackAt(L, th *lua.LState, n int, fname string) *lua.Debug {
-	dbg, ok := th.GetStack(argInt(L, n, fname))
+	dbg, _, ok := Frame(th, argInt(L, n, fname))
 	if !ok {
 		argError(L, n, fname, "level out of range")
 	}
@@ -162,9 +162,12 @@ func debugGetinfo(L *lua.LState) int {
 	if f, ok := L.Get(skip + 1).(*lua.LFunction); ok {
 		fn, dbg = f, nil
 	} else {
-		level := argNumber(L, skip+1, "getinfo")
+		level, isNumber := L.Get(skip + 1).(lua.LNumber)
+		if !isNumber {
+			argError(L, skip+1, "getinfo", "function or level expected")
+		}
 		var found bool
-		if dbg, found = th.GetStack(toInt(level)); !found || level < 0 {
+		if dbg, fn, found = Frame(th, toInt(float64(level))); !found || level < 0 {
 			return 0
 		}
 	}
@@ -179,10 +182,7 @@ func infoTable(L, th *lua.LState, dbg *lua.Debug, fn *lua.LFunction, what string
 	fields := &lua.Debug{CurrentLine: -1}
 	if dbg != nil {
 		fields = dbg
-		v, err := th.GetInfo("fSlnu", dbg, lua.LNil)
-		if err == nil {
-			fn, _ = v.(*lua.LFunction)
-		}
+		_, _ = th.GetInfo("ln", dbg, lua.LNil) // fails for letters it does not know
 	}
 	t := L.CreateTable(0, 12)
 	if strings.Contains(what, "S") {
@@ -197,7 +197,7 @@ func infoTable(L, th *lua.LState, dbg *lua.Debug, fn *lua.LFunction, what string
 	if strings.Contains(what, "n") {
 		name, kind := "", ""
 		if dbg != nil {
-			name, kind = calledAs(fields.Name)
+			name, kind = CalledAs(fields.Name)
 		}
 		t.RawSetString("namewhat", lua.LString(kind))
 		if kind != "" {
@@ -208,7 +208,7 @@ func infoTable(L, th *lua.LState, dbg *lua.Debug, fn *lua.LFunction, what string
 		lines := L.CreateTable(0, len(fn.Proto.DbgSourcePositions))
 		for _, line := range fn.Proto.DbgSourcePositions {
 			if line > 0 {
-				lines.RawSetH(lua.LNumber(line), lua.LTrue)
+				lines.RawSetInt(line, lua.LTrue)
 			}
 		}
 		t.RawSetString("activelines", lines)
@@ -245,9 +245,9 @@ func putSource(t *lua.LTable, fn *lua.LFunction) {
 	t.RawSetString("lastlinedefined", lua.LNumber(fn.Proto.LastLineDefined))
 }
 
-// calledAs reads gopher-lua's name of a call, of which it keeps the expression:
+// CalledAs reads gopher-lua's name of a call, of which it keeps the expression:
 // "f", "t.f", "o:m". Anything in brackets means that there is none.
-func calledAs(expr string) (name, kind string) {
+func CalledAs(expr string) (name, kind string) {
 	switch {
 	case expr == "" || expr == "?" || expr == "main chunk" || expr == "corountine" ||
 		strings.ContainsAny(expr[:1], "<("):
@@ -265,7 +265,7 @@ func calledAs(expr string) (name, kind string) {
 func debugTraceback(L *lua.LState) int {
 	th, skip := threadArg(L)
 	msg := L.Get(skip + 1)
-	if msg != lua.LNil && msg.Type() != lua.LTString && msg.Type() != lua.LTNumber {
+	if L.GetTop() > skip && !lua.LVCanConvToString(msg) {
 		L.Push(msg)
 		return 1
 	}
@@ -288,14 +288,11 @@ func Traceback(L *lua.LState, level int) string {
 	const first, last = 12, 10 // as many as lua5.1 shows of a long stack
 	var lines []string
 	for i := level; ; i++ {
-		dbg, ok := L.GetStack(i)
+		dbg, fn, ok := Frame(L, i)
 		if !ok {
 			break
 		}
-		lines = append(lines, "\n\t"+describeFrame(L, dbg))
-		if dbg.What == "main" {
-			break
-		}
+		lines = append(lines, "\n\t"+describeFrame(L, dbg, fn))
 	}
 	if f := fiberRunning(L); f == nil {
 		lines = append(lines, "\n\t[C]: ?")
@@ -313,10 +310,8 @@ func fiberRunning(L *lua.LState) *fiber {
 	return nil
 }
 
-func describeFrame(L *lua.LState, dbg *lua.Debug) string {
-	v, err := L.GetInfo("fSln", dbg, lua.LNil)
-	fn, _ := v.(*lua.LFunction)
-	if err != nil || fn == nil {
+func describeFrame(L *lua.LState, dbg *lua.Debug, fn *lua.LFunction) string {
+	if _, err := L.GetInfo("ln", dbg, lua.LNil); err != nil || fn == nil {
 		return "?"
 	}
 	where := "[C]:"
@@ -326,7 +321,7 @@ func describeFrame(L *lua.LState, dbg *lua.Debug) string {
 			where += fmt.Sprintf("%d:", dbg.CurrentLine)
 		}
 	}
-	name, kind := calledAs(dbg.Name)
+	name, kind := CalledAs(dbg.Name)
 	switch {
 	case kind != "":
 		return where + " in function '" + name + "'"

@@ -191,15 +191,11 @@ func baseModule(L *lua.LState) int {
 		mod.RawSetString("_NAME", lua.LString(name))
 		mod.RawSetString("_PACKAGE", lua.LString(name[:strings.LastIndexByte(name, '.')+1]))
 	}
-	dbg, ok := L.GetStack(1)
-	if ok {
-		v, err := L.GetInfo("f", dbg, lua.LNil)
-		fn, _ := v.(*lua.LFunction)
-		if err != nil || fn == nil || fn.IsG {
-			raisef(L, "'module' not called from a Lua function")
-		}
-		fn.Env = mod
+	_, caller, ok := Frame(L, 1)
+	if !ok || caller == nil || caller.IsG {
+		raisef(L, "'module' not called from a Lua function")
 	}
+	caller.Env = mod
 	for i := 2; i <= L.GetTop(); i++ {
 		L.Push(L.Get(i))
 		L.Push(mod)

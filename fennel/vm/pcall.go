@@ -31,7 +31,7 @@ func PCall(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
 func protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
 	base := registerTop(L) - nargs
 	unwound := false
-	unwind := L.NewFunction(func(L *lua.LState) int {
+	unwind := &lua.LFunction{IsG: true, Env: hidden, GFunction: func(L *lua.LState) int {
 		keepOuterUpvalues(L)
 		if handler != nil {
 			if mended := mendMessage(L.Get(1)); mended != nil {
@@ -44,7 +44,7 @@ func protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
 		closeUpvalues(L, base)
 		unwound = true
 		return 1
-	})
+	}}
 	keepOuterUpvalues(L)
 	err := L.PCall(nargs, nret, unwind)
 	keepOuterUpvalues(L)
@@ -156,12 +156,12 @@ func raisef(L *lua.LState, format string, args ...any) {
 // position is "file:line: " of the function at a level of the stack (1: the one
 // that called the running Go function), or "" where that is not Lua's.
 func position(L *lua.LState, level int) string {
-	dbg, ok := L.GetStack(level)
-	if !ok {
+	dbg, fn, ok := Frame(L, level)
+	if !ok || fn == nil || fn.IsG {
 		return ""
 	}
-	if _, err := L.GetInfo("Sl", dbg, lua.LNil); err != nil || dbg.CurrentLine <= 0 {
+	if _, err := L.GetInfo("l", dbg, lua.LNil); err != nil || dbg.CurrentLine <= 0 {
 		return ""
 	}
-	return L.Where(level) + " "
+	return fmt.Sprintf("%s:%d: ", fn.Proto.SourceName, dbg.CurrentLine)
 }
