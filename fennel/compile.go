@@ -52,10 +52,11 @@ type Options struct {
 	// Warn is told of questionable code. Nil keeps silent.
 	Warn func(msg, file string, line, col int)
 
+	text      bool
 	plugins   *plugins
-	lua       *lua.LTable // the options a script passed
-	module    string      // what (require :fennel) is called
-	strictEnv bool
+	lua       *lua.LTable   // the options a script passed
+	module    string        // what (require :fennel) is called
+	allowedIn []*lua.LTable // environments whose globals are allowed, in place of AllowedGlobals
 }
 
 // Compile makes a prototype of a program. The prototype takes `...`, and may be shared by states and goroutines.
@@ -95,6 +96,7 @@ func assemble(chunk []ast.Stmt, filename string) (*lua.FunctionProto, error) {
 
 // CompileToLua is the function of that name, in a world that lasts.
 func (k *Compiler) CompileToLua(source []byte, opts Options) (string, error) {
+	opts.text = true
 	chunk, err := k.chunk(source, opts)
 	if err != nil {
 		return "", err
@@ -148,7 +150,7 @@ func (k *Compiler) compileForms(forms []Node, opts Options) []ast.Stmt {
 	if scope == nil {
 		scope = rootScope(k.global)
 	}
-	c := &compilation{k: k, opts: &opts, root: scope, rootBlk: &block{}, line: 1}
+	c := &compilation{k: k, opts: &opts, root: scope, rootBlk: &block{}, line: 1, text: opts.text}
 	c.setAllowed(opts.AllowedGlobals)
 	c.prepareScope(scope)
 	previous := k.current
@@ -181,6 +183,9 @@ func (k *Compiler) compileForms(forms []Node, opts Options) []ast.Stmt {
 
 func (c *compilation) setAllowed(names []string) {
 	if names == nil {
+		if c.opts.allowedIn != nil {
+			c.allowed = map[string]bool{}
+		}
 		return
 	}
 	c.allowed = make(map[string]bool, len(names))
@@ -190,7 +195,16 @@ func (c *compilation) setAllowed(names []string) {
 }
 
 func (c *compilation) globalAllowed(name string) bool {
-	return c.allowed == nil || c.allowed[name]
+	if c.allowed == nil || c.allowed[name] {
+		return true
+	}
+	for _, env := range c.opts.allowedIn {
+		if defines(env, name) {
+			c.allowed[name] = true
+			return true
+		}
+	}
+	return false
 }
 
 func (c *compilation) lineOf(n Node) int {
@@ -365,7 +379,6 @@ func (c *compilation) reference(x *Sym, s *Scope, read bool) expr {
 		if bound.meta.lua != nil {
 			bound.meta.lua.RawSetString("used", lua.LTrue)
 		}
-		x.referent = bound.meta.symbol
 	}
 	if s.macro(first) != nil {
 		failAt(x, "tried to reference a macro without calling it")

@@ -19,6 +19,9 @@ type Compiler struct {
 	loader  func(name string) ([]byte, string, bool)
 
 	specials  *lua.LTable
+	base      *lua.LTable // functions of every environment of macros
+	safe      *lua.LTable // the sandbox behind it
+	tracer    *lua.LFunction
 	scopes    map[*lua.LTable]*Scope
 	natives   map[*macro]lua.LValue
 	blocks    map[*lua.LTable]*block // of special forms that scripts are running
@@ -30,6 +33,8 @@ type Compiler struct {
 
 	// NoColor keeps the place of an error from being shown in inverse video.
 	NoColor bool
+
+	places []*Pos // of quoted forms
 
 	files map[string]*sourceFile // texts read so far, for the excerpts in errors
 }
@@ -64,6 +69,7 @@ func (k *Compiler) vm() *Compiler {
 	}
 	if k.types == nil {
 		k.types = newLuaTypes(k.L)
+		k.tracer = k.L.NewFunction(traceMacro)
 	}
 	if k.loaded == nil {
 		k.loaded = k.L.NewTable()

@@ -262,6 +262,7 @@ func (k *Compiler) luaCompile(L *lua.LState) int {
 	t := optTable(L, 2)
 	k.run(L, t, func() {
 		o := k.LuaOptions(t)
+		o.text = true
 		n := k.types.fromLua(L.Get(1), Pos{}, 0)
 		text := luacode.Print(k.compileForms([]Node{n}, o), o.style())
 		L.Push(lua.LString(text))
@@ -323,7 +324,7 @@ func (k *Compiler) prepare(L *lua.LState, src []byte, t *lua.LTable) *lua.LFunct
 			extra.ForEach(func(key, v lua.LValue) { table.RawSet(key, v) })
 		}
 		if t.RawGetString("allowedGlobals") == lua.LNil {
-			o.AllowedGlobals = k.globalNames(table)
+			o.allowedIn = []*lua.LTable{table}
 		}
 		o.Scope = rootScope(k.macros)
 		wrapped = k.wrapEnv(table)

@@ -15,6 +15,8 @@ type luaTypes struct {
 	list, sym, varg, comment *lua.LTable
 	sequence                 *lua.LTable
 	seqView                  *lua.LFunction
+	placed                   *lua.LTable // metatable of the metatables of sequences and tables
+	place                    *lua.LTable // metatable of places
 }
 
 func newLuaTypes(L *lua.LState) *luaTypes {
@@ -55,7 +57,20 @@ func newLuaTypes(L *lua.LState) *luaTypes {
 	t.list.RawSetString("__tostring", listText)
 	t.list.RawSetString("__fennelview", listText)
 	t.seqView = L.NewFunction(sequenceView)
+	t.placed, t.place = L.NewTable(), L.NewTable()
+	index := L.NewFunction(indexPlace)
+	for _, mt := range []*lua.LTable{t.list, t.sym, t.varg, t.comment, t.placed} {
+		mt.RawSetString("__index", index)
+	}
+	t.place.RawSetString("__eq", L.NewFunction(samePlace))
 	return t
+}
+
+func samePlace(L *lua.LState) int {
+	a, okA := L.CheckUserData(1).Value.(*Pos)
+	b, okB := L.CheckUserData(2).Value.(*Pos)
+	L.Push(lua.LBool(okA && okB && a.filename() == b.filename() && a.Line == b.Line && a.Col == b.Col))
+	return 1
 }
 
 // listText writes a list, through the view function if the printer hands one over.
@@ -99,26 +114,68 @@ func sequenceView(L *lua.LState) int {
 	return 1
 }
 
+// placeKey holds a node's place: one value instead of seven fields, which a macro's every argument would pay for.
+// The metatables of syntax answer for line, col, filename, bytestart, byteend, endline and endcol.
+const placeKey = "fnl/place"
+
 // setSource writes a place into a table: the node itself, or its metatable.
-func setSource(t *lua.LTable, p *Pos) {
-	if p.file != nil {
-		t.RawSetString("filename", lua.LString(p.file.name))
+func (t *luaTypes) setSource(v *lua.LTable, p *Pos) {
+	if p.known() {
+		v.RawSetString(placeKey, &lua.LUserData{Value: p, Metatable: t.place})
 	}
-	if p.Line > 0 {
-		t.RawSetString("line", lua.LNumber(p.Line))
-		t.RawSetString("col", lua.LNumber(p.Col))
+}
+
+// placeField is what a place says under a field's name.
+func placeField(p *Pos, name string) lua.LValue {
+	number := func(known bool, n int32) lua.LValue {
+		if !known {
+			return lua.LNil
+		}
+		return lua.LNumber(n)
 	}
-	if p.ByteStart > 0 {
-		t.RawSetString("bytestart", lua.LNumber(p.ByteStart))
+	switch name {
+	case "filename":
+		if p.file != nil {
+			return lua.LString(p.file.name)
+		}
+	case "line":
+		return number(p.Line > 0, p.Line)
+	case "col":
+		return number(p.Line > 0, p.Col)
+	case "bytestart":
+		return number(p.ByteStart > 0, p.ByteStart)
+	case "byteend":
+		return number(p.ByteEnd > 0, p.ByteEnd)
+	case "endline":
+		return number(p.ByteEnd > 0, p.EndLine)
+	case "endcol":
+		return number(p.ByteEnd > 0, p.EndCol)
 	}
-	if p.ByteEnd > 0 {
-		t.RawSetString("byteend", lua.LNumber(p.ByteEnd))
-		t.RawSetString("endcol", lua.LNumber(p.EndCol))
-		t.RawSetString("endline", lua.LNumber(p.EndLine))
+	return lua.LNil
+}
+
+// placeOfTable is the place that a table holds.
+func placeOfTable(v *lua.LTable) *Pos {
+	ud, ok := v.RawGetString(placeKey).(*lua.LUserData)
+	if !ok {
+		return nil
 	}
-	if p.fromMacro {
-		t.RawSetString("from-macro?", lua.LTrue)
+	p, _ := ud.Value.(*Pos)
+	return p
+}
+
+// indexPlace is __index of everything that holds a place.
+func indexPlace(L *lua.LState) int {
+	v, ok := L.Get(1).(*lua.LTable)
+	name, isName := L.Get(2).(lua.LString)
+	if ok && isName {
+		if p := placeOfTable(v); p != nil {
+			L.Push(placeField(p, string(name)))
+			return 1
+		}
 	}
+	L.Push(lua.LNil)
+	return 1
 }
 
 // toLua makes the tables that macros see of a node.
@@ -135,32 +192,32 @@ func (t *luaTypes) toLua(L *lua.LState, n Node) lua.LValue {
 	case *Foreign:
 		return x.Val
 	case *Sym:
-		v := L.CreateTable(1, 4)
+		v := L.CreateTable(1, 1)
 		v.RawSetInt(1, lua.LString(x.Name))
-		setSource(v, &x.Pos)
+		t.setSource(v, &x.Pos)
 		if x.quoted {
 			v.RawSetString("quoted", lua.LTrue)
 		}
 		v.Metatable = t.sym
 		return v
 	case *Varg:
-		v := L.CreateTable(1, 4)
+		v := L.CreateTable(1, 1)
 		v.RawSetInt(1, lua.LString("..."))
-		setSource(v, &x.Pos)
+		t.setSource(v, &x.Pos)
 		v.Metatable = t.varg
 		return v
 	case *Comment:
-		v := L.CreateTable(1, 2)
+		v := L.CreateTable(1, 1)
 		v.RawSetInt(1, lua.LString(x.Text))
-		setSource(v, &x.Pos)
+		t.setSource(v, &x.Pos)
 		v.Metatable = t.comment
 		return v
 	case *List:
-		v := L.CreateTable(len(x.Items), 8)
+		v := L.CreateTable(len(x.Items), 1)
 		for i, item := range x.Items {
 			v.RawSetInt(i+1, t.toLua(L, item))
 		}
-		setSource(v, &x.Pos)
+		t.setSource(v, &x.Pos)
 		v.Metatable = t.list
 		return v
 	case *Seq:
@@ -177,17 +234,19 @@ func (t *luaTypes) toLua(L *lua.LState, n Node) lua.LValue {
 }
 
 func (t *luaTypes) sequenceMeta(L *lua.LState, p *Pos) *lua.LTable {
-	mt := L.CreateTable(0, 8)
-	setSource(mt, p)
+	mt := L.CreateTable(0, 4)
+	t.setSource(mt, p)
 	mt.RawSetString("sequence", t.sequence)
 	mt.RawSetString("__fennelview", t.seqView)
+	mt.Metatable = t.placed
 	return mt
 }
 
 func (t *luaTypes) tableToLua(L *lua.LState, x *Table) lua.LValue {
 	v := L.CreateTable(0, len(x.Keys))
-	mt := L.CreateTable(0, 8)
-	setSource(mt, &x.Pos)
+	mt := L.CreateTable(0, 4)
+	mt.Metatable = t.placed
+	t.setSource(mt, &x.Pos)
 	keys := L.CreateTable(len(x.Keys), 0)
 	for i := range x.Keys {
 		k := t.toLua(L, x.Keys[i])
@@ -230,30 +289,37 @@ func (t *luaTypes) commentsToLua(L *lua.LState, c *tableComments) lua.LValue {
 // source reads a place back. A place in another file than the call's gives way to the call: a person wants to see
 // where the macro was used.
 func (t *luaTypes) source(v *lua.LTable, at Pos) Pos {
-	line, ok := v.RawGetString("line").(lua.LNumber)
-	file, named := v.RawGetString("filename").(lua.LString)
-	if at.file != nil && (!named || string(file) != at.file.name) {
-		at.fromMacro = true
-		return at
+	p := Pos{}
+	if held := placeOfTable(v); held != nil {
+		p = *held
 	}
-	if !ok {
-		return at
-	}
-	p := Pos{file: at.file, Line: int32(line)}
-	if at.file == nil && named {
+	// What a macro wrote counts before what was read.
+	if file, ok := v.RawGetString("filename").(lua.LString); ok && (p.file == nil || p.file.name != string(file)) {
 		p.file = &sourceFile{name: string(file)}
+		if at.file != nil && at.file.name == string(file) {
+			p.file = at.file
+		}
 	}
-	num := func(name string) int32 {
-		n, _ := v.RawGetString(name).(lua.LNumber)
-		return int32(n)
+	number := func(name string, into *int32) {
+		if n, ok := v.RawGetString(name).(lua.LNumber); ok {
+			*into = int32(n)
+		}
 	}
-	p.Col = num("col")
-	p.ByteStart, p.ByteEnd = num("bytestart"), num("byteend")
-	p.EndLine, p.EndCol = num("endline"), num("endcol")
-	if p.ByteEnd == 0 {
+	number("line", &p.Line)
+	number("col", &p.Col)
+	number("bytestart", &p.ByteStart)
+	number("byteend", &p.ByteEnd)
+	number("endline", &p.EndLine)
+	number("endcol", &p.EndCol)
+	if at.file != nil && (p.file == nil || p.file.name != at.file.name) || p.Line == 0 {
+		return at
+	}
+	if p.file == nil || p.file != at.file && at.file != nil && p.file.text == nil {
+		p.file = at.file
+	}
+	if p.EndLine == 0 {
 		p.EndLine, p.EndCol = p.Line, p.Col
 	}
-	p.fromMacro = v.RawGetString("from-macro?") == lua.LTrue
 	return p
 }
 
@@ -413,7 +479,7 @@ func (c *compilation) runMacro(fn lua.LValue, x *List, s *Scope) Node {
 	}
 	previous := k.current
 	k.current = c
-	err := vm.PCall(L, len(x.Items)-1, 1, k.tracer())
+	err := vm.PCall(L, len(x.Items)-1, 1, k.tracer)
 	k.current = previous
 	if err != nil {
 		L.SetTop(top)

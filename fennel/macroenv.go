@@ -13,50 +13,77 @@ import (
 func (c *compilation) macroEnv(form Node, s *Scope) *lua.LTable {
 	k := c.k.vm()
 	L, t := k.L, k.types
-	env := L.NewTable()
-	set := func(name string, f lua.LGFunction) { env.RawSetString(name, L.NewFunction(f)) }
+	if k.base == nil {
+		k.base = k.baseEnv()
+	}
+	env := L.CreateTable(0, 64)
+	k.base.ForEach(func(key, v lua.LValue) { env.RawSetString(string(key.(lua.LString)), v) })
 	if form != nil {
 		env.RawSetString("_AST", t.toLua(L, form))
 	}
-	env.RawSetString("_IS_COMPILER", lua.LTrue)
 	if s != nil {
 		env.RawSetString("_SCOPE", k.scopeValue(s))
 	}
+	env.RawSetString("_G", env)
+	provided := c.provided()
+	mt := L.NewTable()
+	mt.RawSetString("__index", provided)
+	mt.RawSetString("__newindex", provided)
+	mt.RawSetString("__pairs", L.NewFunction(combinedPairs))
+	env.Metatable = mt
+	return env
+}
+
+// combinedPairs walks an environment together with what stands behind it.
+func combinedPairs(L *lua.LState) int {
+	env, out := L.CheckTable(1), L.NewTable()
+	if mt, ok := env.Metatable.(*lua.LTable); ok {
+		if behind, ok := mt.RawGetString("__index").(*lua.LTable); ok {
+			behind.ForEach(out.RawSet)
+		}
+	}
+	env.ForEach(out.RawSet)
+	L.Push(L.G.Global.RawGetString("next"))
+	L.Push(out)
+	L.Push(lua.LNil)
+	return 3
+}
+
+// baseEnv are the functions that every environment of macros has. They work on the compilation that is going on when
+// they are called.
+func (k *Compiler) baseEnv() *lua.LTable {
+	L, t := k.L, k.types
+	env := L.NewTable()
+	set := func(name string, f lua.LGFunction) { env.RawSetString(name, L.NewFunction(f)) }
+	env.RawSetString("_IS_COMPILER", lua.LTrue)
 	env.RawSetString("_SPECIALS", k.specialsTable())
 	env.RawSetString("_VARARG", t.toLua(L, &Varg{}))
 	env.RawSetString("macro-loaded", k.loaded)
 	env.RawSetString("version", lua.LString(Version))
+	k.syntaxFunctions(env)
+	k.quoteFunctions(env)
 	set("fennel-module-name", func(L *lua.LState) int {
-		L.Push(lua.LString(c.moduleName()))
+		L.Push(lua.LString(k.compiling(nil).moduleName()))
 		return 1
 	})
 	set("pack", luaPack)
 	set("unpack", luaUnpack)
-	k.syntaxFunctions(env)
-	t.quoteFunctions(L, env)
 	set("gensym", func(L *lua.LState) int {
-		at := k.macroScope(s)
-		L.Push(t.toLua(L, &Sym{Name: k.compiling(c).gensym(at, L.OptString(1, ""), L.OptString(2, ""))}))
+		c := k.compiling(nil)
+		name := c.gensym(k.macroScope(c.root), L.OptString(1, ""), L.OptString(2, ""))
+		L.Push(t.toLua(L, &Sym{Name: name}))
 		return 1
 	})
 	set("get-scope", func(L *lua.LState) int {
-		if at := k.macroScope(nil); at != nil {
-			L.Push(k.scopeValue(at))
-		} else {
-			L.Push(lua.LNil)
-		}
+		L.Push(k.scopeValue(k.macroScope(nil)))
 		return 1
 	})
 	set("in-scope?", func(L *lua.LState) int {
-		at := k.macroScope(nil)
-		if at == nil {
-			k.throw(L, compileErrorAt(form, "must call from macro"))
-		}
 		name := L.Get(1).String()
 		if tbl, ok := L.Get(1).(*lua.LTable); ok {
 			name = tbl.RawGetInt(1).String()
 		}
-		if b := at.lookup(name); b != nil {
+		if b := k.macroScope(nil).lookup(name); b != nil {
 			L.Push(lua.LString(b.lua))
 		} else {
 			L.Push(lua.LNil)
@@ -64,23 +91,13 @@ func (c *compilation) macroEnv(form Node, s *Scope) *lua.LTable {
 		return 1
 	})
 	set("macroexpand", func(L *lua.LState) int {
-		at := k.macroScope(nil)
-		if at == nil {
-			k.throw(L, compileErrorAt(form, "must call from macro"))
-		}
-		cc := k.compiling(c)
+		c := k.compiling(nil)
 		k.guard(L, func() {
 			n := t.fromLua(L.Get(1), Pos{}, 0)
-			L.Push(t.toLua(L, cc.macroexpand(n, at, false)))
+			L.Push(t.toLua(L, c.macroexpand(n, k.macroScope(c.root), false)))
 		})
 		return 1
 	})
-	env.RawSetString("_G", env)
-	provided := c.provided()
-	mt := L.NewTable()
-	mt.RawSetString("__index", provided)
-	mt.RawSetString("__newindex", provided)
-	env.Metatable = mt
 	return env
 }
 
@@ -95,11 +112,15 @@ func (k *Compiler) macroScope(otherwise *Scope) *Scope {
 	return otherwise
 }
 
+// compiling is the compilation that is going on. Code made at compile time may outlive it; then an empty one serves.
 func (k *Compiler) compiling(otherwise *compilation) *compilation {
-	if k.current != nil {
+	switch {
+	case k.current != nil:
 		return k.current
+	case otherwise != nil:
+		return otherwise
 	}
-	return otherwise
+	return &compilation{k: k, opts: &Options{lua: k.options}, root: rootScope(k.global), rootBlk: &block{}, line: 1}
 }
 
 // provided is the library that macros see.
@@ -107,16 +128,20 @@ func (c *compilation) provided() *lua.LTable {
 	if c.opts.CompilerEnv != nil {
 		return c.opts.CompilerEnv
 	}
-	safe := c.k.safeEnv(c)
 	if extra := c.opts.ExtraCompilerEnv; extra != nil {
-		extra.ForEach(func(key, v lua.LValue) { safe.RawSet(key, v) })
+		safe := c.k.safeEnv()
+		extra.ForEach(safe.RawSet)
+		return safe
 	}
-	return safe
+	if c.k.safe == nil {
+		c.k.safe = c.k.safeEnv()
+	}
+	return c.k.safe
 }
 
 // safeEnv copies what computes and nothing else out of the state's globals. Files may be read, below the working
 // directory, if the state has io at all.
-func (k *Compiler) safeEnv(c *compilation) *lua.LTable {
+func (k *Compiler) safeEnv() *lua.LTable {
 	L := k.L
 	env := L.NewTable()
 	globals := L.G.Global
@@ -147,8 +172,8 @@ func (k *Compiler) safeEnv(c *compilation) *lua.LTable {
 	}))
 	env.RawSetString("require", L.NewFunction(func(L *lua.LState) int {
 		name := L.CheckString(1)
-		cc := k.compiling(c)
-		k.guard(L, func() { L.Push(cc.requireMacros(name)) })
+		c := k.compiling(nil)
+		k.guard(L, func() { L.Push(c.requireMacros(name)) })
 		return 1
 	}))
 	if lib, ok := globals.RawGetString("io").(*lua.LTable); ok {
@@ -278,14 +303,12 @@ func (k *Compiler) guard(L *lua.LState, f func()) {
 	}
 }
 
-// tracer makes the error of a macro carry a traceback of the macro.
-func (k *Compiler) tracer() *lua.LFunction {
-	return k.L.NewFunction(func(L *lua.LState) int {
-		v := L.Get(1)
-		if s, ok := v.(lua.LString); ok && !strings.Contains(string(s), "Compile error") {
-			v = lua.LString(string(s) + "\n" + strings.TrimPrefix(vm.Traceback(L, 1), "\n"))
-		}
-		L.Push(v)
-		return 1
-	})
+// traceMacro makes the error of a macro carry a traceback of the macro.
+func traceMacro(L *lua.LState) int {
+	v := L.Get(1)
+	if s, ok := v.(lua.LString); ok && !strings.Contains(string(s), "Compile error") {
+		v = lua.LString(string(s) + "\n" + strings.TrimPrefix(vm.Traceback(L, 1), "\n"))
+	}
+	L.Push(v)
+	return 1
 }

@@ -27,7 +27,6 @@ type Pos struct {
 	Line, Col          int32
 	EndLine, EndCol    int32
 	ByteStart, ByteEnd int32
-	fromMacro          bool
 }
 
 func (p *Pos) position() *Pos { return p }
@@ -50,11 +49,10 @@ type List struct {
 // Sym is a symbol. Quoted symbols come from a quasi-quote and may not be bound.
 type Sym struct {
 	Pos
-	Name     string
-	quoted   bool
-	closed   bool // bound by with-open under Lua 5.4's to-be-closed variables
-	multi    *multiSym
-	referent *Sym
+	Name   string
+	quoted bool
+	closed bool // bound by with-open under Lua 5.4's to-be-closed variables
+	multi  *multiSym
 }
 
 // Seq is a form in square brackets.

@@ -1,6 +1,8 @@
 package fennel
 
 import (
+	"strconv"
+
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
 )
@@ -102,22 +104,24 @@ func (q *quoting) helper(name string, line int) ast.Expr {
 	return q.c.field(q.c.ident("_G", line), name, line)
 }
 
-// place gives the arguments which say where a node was written.
+// place gives the arguments which say where a node was written: for code that runs at once the number of a place the
+// compiler remembers, for text the place itself.
 func (q *quoting) place(p *Pos) []ast.Expr {
 	c, line := q.c, int(p.Line)
 	if p.Line == 0 {
 		line = c.line
 	}
+	n := func(v int) ast.Expr { return c.numeral(strconv.Itoa(v), line) }
+	if !c.text {
+		c.k.places = append(c.k.places, p)
+		return c.one(n(len(c.k.places) - 1))
+	}
 	file := ast.Expr(c.boolean(false, line))
 	if p.file != nil {
 		file = c.str(p.file.name, line)
 	}
-	n := func(v int32) ast.Expr { return c.numeral(luaNumber(float64(v)), line) }
-	return []ast.Expr{file, n(p.Line), n(p.Col), n(p.ByteStart), n(p.ByteEnd), n(p.EndLine), n(p.EndCol)}
+	return []ast.Expr{file, n(int(p.Line)), n(int(p.Col)), n(int(p.ByteStart)), n(int(p.ByteEnd)), n(int(p.EndLine)), n(int(p.EndCol))}
 }
-
-// placed is how many arguments a place takes.
-const placed = 7
 
 func (q *quoting) make(fn string, p *Pos, rest []ast.Expr) ast.Expr {
 	line := int(p.Line)
@@ -177,45 +181,53 @@ func singleValue(e ast.Expr) ast.Expr {
 }
 
 // quoteFunctions are what quoted forms call.
-func (t *luaTypes) quoteFunctions(L *lua.LState, env *lua.LTable) {
-	read := func(L *lua.LState) *Pos {
+func (k *Compiler) quoteFunctions(env *lua.LTable) {
+	L, t := k.L, k.types
+	// read gives the place and the number of the argument before the first item.
+	read := func(L *lua.LState) (*Pos, int) {
+		if i, ok := L.Get(1).(lua.LNumber); ok && int(i) >= 0 && int(i) < len(k.places) {
+			return k.places[int(i)], 1
+		}
 		p := &Pos{}
 		if f, ok := L.Get(1).(lua.LString); ok {
-			p.file = &sourceFile{name: string(f)}
+			p.file = k.fileNamed(string(f))
 		}
 		n := func(i int) int32 {
 			v, _ := L.Get(i).(lua.LNumber)
 			return int32(v)
 		}
 		p.Line, p.Col, p.ByteStart, p.ByteEnd, p.EndLine, p.EndCol = n(2), n(3), n(4), n(5), n(6), n(7)
-		return p
+		return p, 7
 	}
-	collect := func(L *lua.LState, extra int) *lua.LTable {
+	collect := func(L *lua.LState, from, extra int) *lua.LTable {
 		n := L.GetTop()
-		v := L.CreateTable(n-placed, extra)
-		for i := placed + 1; i <= n; i++ {
-			v.RawSetInt(i-placed, L.Get(i))
+		v := L.CreateTable(max(n-from, 0), extra)
+		for i := from + 1; i <= n; i++ {
+			v.RawSetInt(i-from, L.Get(i))
 		}
 		return v
 	}
 	env.RawSetString(quoteList, L.NewFunction(func(L *lua.LState) int {
-		v := collect(L, 8)
-		setSource(v, read(L))
+		p, from := read(L)
+		v := collect(L, from, 1)
+		t.setSource(v, p)
 		v.Metatable = t.list
 		L.Push(v)
 		return 1
 	}))
 	env.RawSetString(quoteSeq, L.NewFunction(func(L *lua.LState) int {
-		v := collect(L, 0)
-		v.Metatable = t.sequenceMeta(L, read(L))
+		p, from := read(L)
+		v := collect(L, from, 0)
+		v.Metatable = t.sequenceMeta(L, p)
 		L.Push(v)
 		return 1
 	}))
 	env.RawSetString(quoteSym, L.NewFunction(func(L *lua.LState) int {
-		v := L.CreateTable(1, 4)
-		v.RawSetInt(1, L.Get(placed+1))
-		setSource(v, read(L))
-		if L.Get(placed+2) == lua.LTrue {
+		p, from := read(L)
+		v := L.CreateTable(1, 2)
+		v.RawSetInt(1, L.Get(from+1))
+		t.setSource(v, p)
+		if L.Get(from+2) == lua.LTrue {
 			v.RawSetString("quoted", lua.LTrue)
 		}
 		v.Metatable = t.sym
@@ -223,8 +235,9 @@ func (t *luaTypes) quoteFunctions(L *lua.LState, env *lua.LTable) {
 		return 1
 	}))
 	env.RawSetString(quoteTable, L.NewFunction(func(L *lua.LState) int {
-		v, mt, keys := L.NewTable(), L.CreateTable(0, 8), L.NewTable()
-		for i := placed + 1; i <= L.GetTop(); i += 2 {
+		v, mt, keys := L.NewTable(), L.CreateTable(0, 4), L.NewTable()
+		p, from := read(L)
+		for i := from + 1; i <= L.GetTop(); i += 2 {
 			k := L.Get(i)
 			if k == lua.LNil {
 				L.RaiseError("table index is nil")
@@ -232,7 +245,8 @@ func (t *luaTypes) quoteFunctions(L *lua.LState, env *lua.LTable) {
 			keys.Append(k)
 			v.RawSet(k, L.Get(i+1))
 		}
-		setSource(mt, read(L))
+		t.setSource(mt, p)
+		mt.Metatable = t.placed
 		mt.RawSetString("keys", keys)
 		v.Metatable = mt
 		L.Push(v)

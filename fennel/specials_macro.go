@@ -64,8 +64,9 @@ func (c *compilation) evalCompiler(n Node, form *List, s *Scope) lua.LValue {
 	k := c.k.vm()
 	env := c.macroEnv(form, s)
 	opts := *c.opts
+	opts.text = false
 	opts.Scope = rootScope(k.macros)
-	opts.AllowedGlobals = k.globalNames(env)
+	opts.AllowedGlobals, opts.allowedIn = nil, []*lua.LTable{env}
 	opts.UseMetadata = c.opts.UseMetadata
 	chunk := k.compileForms([]Node{n}, opts)
 	proto, err := assemble(chunk, n.position().filename())
@@ -109,28 +110,19 @@ func (c *compilation) call1(fn lua.LValue, form Node, args ...lua.LValue) lua.LV
 	return v
 }
 
-// globalNames are the names that an environment of macros defines, for the check of globals in macros.
-func (k *Compiler) globalNames(env *lua.LTable) []string {
-	names := []string{}
-	add := func(t *lua.LTable) {
-		t.ForEach(func(key, _ lua.LValue) {
-			if s, ok := key.(lua.LString); ok {
-				names = append(names, Unmangle(string(s)))
-			}
-		})
-	}
-	add(env)
-	if mt, ok := env.Metatable.(*lua.LTable); ok {
-		if t, ok := mt.RawGetString("__index").(*lua.LTable); ok {
-			add(t)
-			if up, ok := t.Metatable.(*lua.LTable); ok {
-				if t, ok := up.RawGetString("__index").(*lua.LTable); ok {
-					add(t)
-				}
-			}
+// defines is whether an environment, or what stands behind it, has a global.
+func defines(env *lua.LTable, name string) bool {
+	for depth := 0; env != nil && depth < 4; depth++ {
+		if env.RawGetString(name) != lua.LNil || env.RawGetString(Mangle(name)) != lua.LNil {
+			return true
 		}
+		mt, ok := env.Metatable.(*lua.LTable)
+		if !ok {
+			return false
+		}
+		env, _ = mt.RawGetString("__index").(*lua.LTable)
 	}
-	return names
+	return false
 }
 
 // wrapEnv gives compiled code an environment by its names in Lua: odd names are mangled there, plain in the table that
@@ -229,6 +221,7 @@ func (c *compilation) moduleNameOf(n Node, form Node) (string, bool) {
 	}
 	k := c.k.vm()
 	opts := *c.opts
+	opts.text = false
 	opts.Scope, opts.AllowedGlobals, opts.RequireAsInclude = nil, nil, false
 	proto, err := assemble(k.compileForms([]Node{n}, opts), n.position().filename())
 	if err != nil {
@@ -277,9 +270,10 @@ func (c *compilation) runMacroModule(src []byte, name, file string, at Node) lua
 	k := c.k.vm()
 	env := c.macroEnv(nil, k.macros)
 	opts := *c.opts
+	opts.text = false
 	opts.Filename, opts.ModuleName = file, name
 	opts.Scope = rootScope(k.macros)
-	opts.AllowedGlobals = k.globalNames(env)
+	opts.AllowedGlobals, opts.allowedIn = nil, []*lua.LTable{env}
 	opts.RequireAsInclude = false
 	chunk, err := k.chunk(src, opts)
 	if err != nil {

@@ -4,8 +4,9 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// Version is the language's version, as (. (require :fennel) :version) gives it.
-const Version = "1.6.1"
+// Version is the version of the language, as (. (require :fennel) :version) gives it: what the reference calls itself
+// in the tree after its release 1.6.1, whose one novelty (macros that are callable tables) is here.
+const Version = "1.7.0-dev"
 
 // syntaxFunctions adds the functions that make and recognise pieces of syntax. Macros and scripts share them.
 func (k *Compiler) syntaxFunctions(env *lua.LTable) {
@@ -131,14 +132,22 @@ func (k *Compiler) assertCompile(L *lua.LState, msg string, at, fallback lua.LVa
 
 // fileOf finds the text of the file that a place names, when it is the one being compiled.
 func (c *compilation) fileOf(src *lua.LTable) *sourceFile {
+	if p := placeOfTable(src); p != nil && p.file != nil {
+		return p.file
+	}
 	name, ok := src.RawGetString("filename").(lua.LString)
 	if !ok {
 		return nil
 	}
-	if f := c.k.files[string(name)]; f != nil {
+	return c.k.fileNamed(string(name))
+}
+
+// fileNamed is the file of that name which is being compiled, or one without text.
+func (k *Compiler) fileNamed(name string) *sourceFile {
+	if f := k.files[name]; f != nil {
 		return f
 	}
-	return &sourceFile{name: string(name)}
+	return &sourceFile{name: name}
 }
 
 func hasFields(t *lua.LTable) bool {
@@ -178,7 +187,7 @@ func packed(L *lua.LState, from int) *lua.LTable {
 
 // sourced makes a marked table of one item with the string fields of a place.
 func sourced(L *lua.LState, src lua.LValue, name lua.LString, mt *lua.LTable) *lua.LTable {
-	v := L.CreateTable(1, 4)
+	v := L.CreateTable(1, 1)
 	if s, ok := src.(*lua.LTable); ok {
 		s.ForEach(func(key, val lua.LValue) {
 			if _, ok := key.(lua.LString); ok {
