@@ -66,6 +66,10 @@ type Spec struct {
 	Limits  Limits
 	Grace   time.Duration // between SIGTERM and SIGKILL
 
+	// Mounts are further directories that commands see: caches, mostly. The
+	// host executor shows nothing in another place and ignores them.
+	Mounts []Mount
+
 	// Hidden are host paths that no command may see where the executor can
 	// hide them: the configuration, the state directory, other repositories.
 	Hidden []string
@@ -75,6 +79,13 @@ type Spec struct {
 	// Container is told when a container has started and when it has stopped,
 	// with its name; the run records it. Not called by the host executor.
 	Container func(started bool, name string)
+}
+
+// Mount is a directory of this machine that commands find under another path.
+type Mount struct {
+	Source   string // absolute; exists
+	Target   string // absolute, where commands find it
+	Writable bool
 }
 
 // Limits bound the run's commands; zero is no limit.

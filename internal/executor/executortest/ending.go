@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,8 +17,9 @@ import (
 	"quire/internal/executor"
 )
 
-// far is a sleep that no test waits out, with a number to find it by.
-const far = "86399"
+// far begins the length of a sleep that no test waits out, by which it is
+// found, and by which two test programs at once do not find each other's.
+var far = strconv.Itoa(100_000_000 + os.Getpid())
 
 // ready is a Writer that says when the command has written "ready".
 type ready struct {
@@ -58,17 +62,47 @@ func (p *place) cancelled(t testing.TB, script string) outcome {
 }
 
 // nothing fails the test if a process with the mark in its command line is
-// left where the executor's commands run.
+// left on this machine. Sandboxes and containers here are in sight of it.
 func (p *place) nothing(t testing.TB, mark string) {
 	t.Helper()
-	// The look itself holds the mark in halves.
-	half := len(mark) / 2
-	o := p.run(t.Context(), executor.Command{Argv: []string{"sh", "-c",
-		`for d in /proc/[0-9]*; do
-			{ tr '\0' ' ' < $d/cmdline; } 2>/dev/null | grep -q -F -e "$1$2" && { echo "$d: $(tr '\0' ' ' < $d/cmdline) $(cat $d/stat)"; }
-		done; true`, "sh", mark[:half], mark[half:]}})
-	if o.fault != nil || o.out != "" {
-		t.Errorf("left running: %s%v", o.out, o.fault)
+	for _, left := range Marked(t, mark) {
+		t.Errorf("left running: %s", left)
+	}
+}
+
+// Marked lists this machine's processes, zombies apart, that have the mark in
+// their command line. It reads the table twice, since a process may fork while
+// it is read.
+func Marked(t testing.TB, mark string) []string {
+	t.Helper()
+	var found []string
+	for range 2 {
+		files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(mark)) {
+				found = append(found, filepath.Dir(f)+": "+strings.ReplaceAll(string(b), "\x00", " "))
+			}
+		}
+		if len(found) > 0 {
+			break
+		}
+	}
+	return found
+}
+
+// zombies fails the test if a child of this process that is called name waits
+// to be reaped.
+func zombies(t testing.TB, name string) {
+	t.Helper()
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err == nil && bytes.Contains(b, []byte("("+name+") Z "+strconv.Itoa(os.Getpid())+" ")) {
+			t.Errorf("not reaped: %s", b)
+		}
 	}
 }
 
@@ -153,6 +187,8 @@ func (s *suite) leftovers(t *testing.T) {
 				t.Errorf("got %+v", o)
 			}
 			p.nothing(t, mark)
+			zombies(t, "sleep")
+			zombies(t, "sh")
 		})
 	}
 	t.Run("the last words of a background process", func(t *testing.T) {
@@ -201,7 +237,11 @@ func (s *suite) parallel(t *testing.T) {
 			exit, err := p.Exec(ctx, executor.Command{Argv: []string{"sh", "-c", "(setsid sleep " + far + "8 &); echo ready; sleep " + far + "8"}, Env: []string{"PATH=" + s.traits.Path}}, out, nil)
 			long <- result{exit, err}
 		}()
-		<-out.ok
+		select {
+		case <-out.ok:
+		case r := <-long:
+			t.Fatalf("the other command has ended: %+v", r)
+		}
 		for range 3 {
 			if o := p.sh(t, "(setsid sleep "+far+"9 &); exit 4"); o.Code != 4 {
 				t.Errorf("got %+v", o)
@@ -213,8 +253,8 @@ func (s *suite) parallel(t *testing.T) {
 			t.Errorf("the other command was ended: %+v", r)
 		default:
 		}
-		if o := p.sh(t, "for d in /proc/[0-9]*; do tr '\\0' ' ' < $d/cmdline 2>/dev/null; echo; done | grep -c '^sleep "+far[:3]+"'"+far[3:]+"8"); !s.traits.Apart && o.out != "2\n" {
-			t.Errorf("of the other command's two processes are left: %+v", o)
+		if left := Marked(t, "sleep\x00"+far+"8"); len(left) != 2 {
+			t.Errorf("of the other command's two processes are left: %q", left)
 		}
 		cancel(errStopped)
 		r := <-long

@@ -7,7 +7,7 @@ import (
 
 // NewWithoutCgroup is New on a machine that grants no cgroup.
 func NewWithoutCgroup(spec executor.Spec) (executor.Executor, error) {
-	if err := procs.BecomeSubreaper(); err != nil {
+	if err := procs.Supervise(spec.RunID); err != nil {
 		return nil, err
 	}
 	return over(spec, nil), nil

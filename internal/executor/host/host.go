@@ -17,9 +17,10 @@ type host struct {
 	workspace string
 }
 
-// New makes the executor of one run. It makes this process a subreaper.
+// New makes the executor of one run. It makes this process the run's
+// supervisor (procs.Supervise).
 func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
-	if err := procs.BecomeSubreaper(); err != nil {
+	if err := procs.Supervise(spec.RunID); err != nil {
 		return nil, err
 	}
 	group, err := procs.OpenCgroup(spec.RunID)
@@ -37,12 +38,13 @@ func (h *host) Exec(ctx context.Context, c executor.Command, stdout, stderr io.W
 	if err := local.Check(c.Argv, c.Env); err != nil {
 		return executor.Exit{}, err
 	}
-	dir, err := local.Dir(h.workspace, c.Dir)
+	var view local.View // the machine as it is
+	dir, err := view.Dir(h.workspace, c.Dir)
 	if err != nil {
 		return executor.Exit{}, err
 	}
 	env := local.Env(c.Env, h.run.RunID)
-	path, err := local.Look(c.Argv[0], dir, env)
+	path, err := view.Look(c.Argv[0], dir, env)
 	if err != nil {
 		return executor.Exit{}, err
 	}
@@ -52,7 +54,7 @@ func (h *host) Exec(ctx context.Context, c executor.Command, stdout, stderr io.W
 }
 
 func (h *host) Close(context.Context) error {
-	procs.ReapOrphans(h.run.RunID)
+	procs.ReapOrphans()
 	if h.run.Group != nil {
 		return h.run.Group.Close()
 	}

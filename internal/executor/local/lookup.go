@@ -16,16 +16,31 @@ import (
 // DefaultPath is where programs are looked for by a command without PATH.
 const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Dir is a command's working directory on this machine. The error says what a
-// person has to change.
-func Dir(workspace, dir string) (string, error) {
+// View finds the file that a command sees under a path. Nil is this machine's
+// own view.
+type View func(path string) (string, error)
+
+func (v View) at(path string) (string, error) {
+	if v == nil {
+		return path, nil
+	}
+	return v(path)
+}
+
+// Dir is a command's working directory as the command names it. The error says
+// what a person has to change.
+func (v View) Dir(workspace, dir string) (string, error) {
 	path := workspace
 	if filepath.IsAbs(dir) {
 		path = filepath.Clean(dir)
 	} else if dir != "" {
 		path = filepath.Join(workspace, dir)
 	}
-	info, err := os.Stat(path)
+	var info fs.FileInfo
+	file, err := v.at(path)
+	if err == nil {
+		info, err = os.Stat(file)
+	}
 	shown := dir
 	if shown == "" {
 		shown = path
@@ -36,7 +51,7 @@ func Dir(workspace, dir string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("working directory %s: no such directory in the workspace", shown)
 	case err != nil:
-		return "", fmt.Errorf("working directory %s: %w", shown, reason(err))
+		return "", fmt.Errorf("working directory %s: not a directory one can enter: %w", shown, reason(err))
 	case !info.IsDir():
 		return "", fmt.Errorf("working directory %s: not a directory", shown)
 	}
@@ -45,7 +60,7 @@ func Dir(workspace, dir string) (string, error) {
 
 // Look finds the file of a program as execvp(3) does, in the command's own
 // PATH and from its own directory. An error is a sentence for a person.
-func Look(name, dir string, env []string) (string, error) {
+func (v View) Look(name, dir string, env []string) (string, error) {
 	if name == "" {
 		return "", errors.New("the command's first word is empty")
 	}
@@ -54,7 +69,7 @@ func Look(name, dir string, env []string) (string, error) {
 		if !filepath.IsAbs(name) {
 			path = filepath.Join(dir, name)
 		}
-		if err := executable(path); err != nil {
+		if err := v.executable(path); err != nil {
 			return "", describe(name, path, err)
 		}
 		return path, nil
@@ -71,7 +86,7 @@ func Look(name, dir string, env []string) (string, error) {
 			d = filepath.Join(dir, d)
 		}
 		path := filepath.Join(d, name)
-		err := executable(path)
+		err := v.executable(path)
 		if err == nil {
 			return path, nil
 		}
@@ -85,15 +100,19 @@ func Look(name, dir string, env []string) (string, error) {
 	return "", fmt.Errorf("%s: no such program in PATH (%s): install it where the job runs, or set PATH for it", name, list)
 }
 
-func executable(path string) error {
-	info, err := os.Stat(path)
+func (v View) executable(path string) error {
+	file, err := v.at(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(file)
 	if err != nil {
 		return err
 	}
 	if info.IsDir() {
 		return unix.EISDIR
 	}
-	return unix.Access(path, unix.X_OK)
+	return unix.Access(file, unix.X_OK)
 }
 
 // describe says why a program that was named could not be started.
@@ -114,7 +133,7 @@ func refused(argv, env []string, path string, err error) error {
 	name := argv[0]
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if in := interpreter(path); in != "" {
+		if in := Interpreter(path); in != "" {
 			return fmt.Errorf("%s: its first line asks for %s, which does not exist: install it, or correct the line", name, in)
 		}
 		return fmt.Errorf("%s: %s asks for a loader that does not exist: it was built for another system", name, path)
@@ -137,8 +156,8 @@ func refused(argv, env []string, path string, err error) error {
 	return fmt.Errorf("%s: %w", name, reason(err))
 }
 
-// interpreter is what a script's first line names.
-func interpreter(path string) string {
+// Interpreter is what the first line of a script names; "" if it is none.
+func Interpreter(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return ""

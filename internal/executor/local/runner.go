@@ -39,6 +39,7 @@ type Program struct {
 	Stdin   []byte   // nil: /dev/null
 	Timeout time.Duration
 	Files   []*os.File // further descriptors, from 3
+	Sandbox bool       // the program holds the command and must not get its SIGTERM
 }
 
 // Run runs a program to its end, as executor.Executor.Exec says.
@@ -63,7 +64,7 @@ func (r *Runner) Run(ctx context.Context, p Program, stdout, stderr io.Writer) (
 		out.abandon()
 		return executor.Exit{}, refused(p.Argv, p.Env, p.Path, err)
 	}
-	exit, err := r.watch(ctx, c, p.Timeout, out)
+	exit, err := r.watch(ctx, c, p, out)
 	if hit := r.Limits.Hits().Since(before, exit.Code, exit.Signal); hit != "" && exit.Limit == "" {
 		exit.Limit = hit
 	}
@@ -85,7 +86,7 @@ func (r *Runner) start(p Program, files []*os.File) (*procs.Command, error) {
 }
 
 // watch sees a started command through to its last process and byte.
-func (r *Runner) watch(ctx context.Context, c *procs.Command, timeout time.Duration, out *output) (executor.Exit, error) {
+func (r *Runner) watch(ctx context.Context, c *procs.Command, p Program, out *output) (executor.Exit, error) {
 	type ending struct {
 		status syscall.WaitStatus
 		err    error
@@ -98,8 +99,8 @@ func (r *Runner) watch(ctx context.Context, c *procs.Command, timeout time.Durat
 		close(ended)
 	}()
 	var expired <-chan time.Time
-	if timeout > 0 {
-		t := time.NewTimer(timeout)
+	if p.Timeout > 0 {
+		t := time.NewTimer(p.Timeout)
 		defer t.Stop()
 		expired = t.C
 	}
@@ -109,10 +110,10 @@ func (r *Runner) watch(ctx context.Context, c *procs.Command, timeout time.Durat
 	case <-ended:
 	case <-ctx.Done():
 		cause = context.Cause(ctx)
-		stuck = r.end(c, ended)
+		stuck = r.end(c, p, ended)
 	case <-expired:
 		exit.TimedOut = true
-		stuck = r.end(c, ended)
+		stuck = r.end(c, p, ended)
 	}
 	if stuck != nil {
 		// Its main process may be among those that cannot be ended; its number
@@ -136,7 +137,7 @@ func (r *Runner) watch(ctx context.Context, c *procs.Command, timeout time.Durat
 		case <-expired:
 			exit.TimedOut = true
 		}
-		if err := r.end(c, ended); err != nil && stuck == nil {
+		if err := r.end(c, p, ended); err != nil && stuck == nil {
 			stuck = err
 		}
 	}
@@ -156,26 +157,23 @@ func (r *Runner) watch(ctx context.Context, c *procs.Command, timeout time.Durat
 
 // end ends a command: SIGTERM to all of it, then, when the grace is over,
 // SIGKILL until nothing is left.
-func (r *Runner) end(c *procs.Command, ended <-chan struct{}) error {
+func (r *Runner) end(c *procs.Command, p Program, ended <-chan struct{}) error {
 	grace := r.Grace
 	if grace <= 0 {
 		grace = DefaultGrace
 	}
-	deadline := time.NewTimer(grace)
-	defer deadline.Stop()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	c.Signal(unix.SIGTERM) // what is refused here is refused again, and told, below
-	c.Signal(unix.SIGCONT) // a stopped process takes its SIGTERM only when it goes on
-	for waiting := true; waiting; {
+	deadline := time.Now().Add(grace)
+	tell := c.Signal
+	if p.Sandbox {
+		tell = c.SignalBelow
+	}
+	tell(unix.SIGTERM) // what is refused here is refused again, and told, below
+	tell(unix.SIGCONT) // a stopped process takes its SIGTERM only when it goes on
+	for pause := time.Millisecond; time.Now().Before(deadline); pause = min(2*pause, 20*time.Millisecond) {
 		if left, err := c.Left(); err == nil && len(left) == 0 {
 			break
 		}
-		select {
-		case <-look.C:
-		case <-deadline.C:
-			waiting = false
-		}
+		time.Sleep(pause) // the kernel tells nobody that an orphan has ended
 	}
 	if err := c.Kill(); err != nil {
 		return err

@@ -22,11 +22,10 @@ const (
 // Command is the processes of one started command: the one that was started
 // and everything that came of it.
 type Command struct {
-	runID   string
 	main    *os.Process
 	reaped  bool   // under own's lock
 	entry   string // QUIRE_EXEC=…
-	tag     tag
+	tag     commandTag
 	group   *Cgroup // nil: none to be had
 	leaf    *leaf
 	orphans bool // it is known to have made processes that may outlive their parents
@@ -44,10 +43,8 @@ var own = struct {
 // of the command in its environment and in the run's cgroup. This process must
 // be a subreaper. attr has no Sys.
 func Start(runID string, group *Cgroup, name string, argv []string, attr os.ProcAttr) (*Command, error) {
-	c := &Command{runID: runID, tag: newTag(runID), group: group}
-	// The boot's clock and our pid make the mark unique: a supervisor's pid
-	// comes again, its start time with it does not.
-	c.entry = EnvExec + "=" + runID + "." + identity() + "." + strconv.FormatUint(uint64(c.tag)&(1<<20-1), 10)
+	c := &Command{tag: newCommandTag(), group: group}
+	c.entry = EnvExec + "=" + runID + "." + identity() + "." + strconv.FormatUint(commands.Load(), 10)
 	attr.Env = append(slices.Clip(attr.Env), c.entry)
 	attr.Sys = &syscall.SysProcAttr{Setsid: true}
 	if group != nil {
@@ -58,14 +55,19 @@ func Start(runID string, group *Cgroup, name string, argv []string, attr os.Proc
 	}
 	own.Lock()
 	defer own.Unlock()
-	main, err := os.StartProcess(name, argv, &attr)
+	var main *os.Process
+	start := func() (err error) {
+		main, err = os.StartProcess(name, argv, &attr)
+		return err
+	}
+	err := c.tag.during(start)
 	if err != nil && c.leaf != nil && cgroupRefused(err) {
 		// Processes may not be moved between the two cgroups (somebody else's
 		// delegation); the command itself may be fine.
 		group.give(c.leaf)
 		c.leaf = nil
 		attr.Sys.UseCgroupFD = false
-		main, err = os.StartProcess(name, argv, &attr)
+		err = c.tag.during(start)
 	}
 	if err != nil {
 		if c.leaf != nil {
@@ -74,7 +76,6 @@ func Start(runID string, group *Cgroup, name string, argv []string, attr os.Proc
 		return nil, err
 	}
 	c.main = main
-	c.tag.put(main.Pid)
 	own.mains[main.Pid] = c
 	return c, nil
 }
@@ -164,7 +165,7 @@ func (c *Command) leftInLeaf() ([]Process, error) {
 	// other commands running it is looked for only if this one is known to have
 	// left something; else the last of them does it.
 	if c.reaped && (c.orphans || len(own.mains) == 0) && !childless() {
-		reapOrphans(c.runID)
+		reapOrphans()
 	}
 	return nil, nil
 }
@@ -178,7 +179,7 @@ func (c *Command) roots(p Process) bool {
 	if p.Parent != os.Getpid() || own.mains[p.PID] != nil {
 		return false
 	}
-	return p.Session == c.main.Pid || tagOf(p.PID) == c.tag || environHas(p.PID, c.entry)
+	return p.Session == c.main.Pid || commandTagOf(p.PID) == c.tag || environHas(p.PID, c.entry)
 }
 
 // childless says, in one system call, that this process has no child: the
@@ -189,26 +190,26 @@ func childless() bool {
 	return errors.Is(err, unix.ECHILD)
 }
 
-// reapOrphans takes zombies off the table that the run's commands left to this
-// process. A child somebody else started and waits for has no tag of the run.
-func reapOrphans(runID string) {
+// reapOrphans takes zombies off the table that commands left to this process. A
+// child that somebody else started and waits for has no command's tag.
+func reapOrphans() {
 	all, err := table()
 	if err != nil {
 		return
 	}
 	for _, p := range all {
-		if p.Parent == os.Getpid() && p.Dead() && own.mains[p.PID] == nil && tagOf(p.PID).ofRun(runID) {
+		if p.Parent == os.Getpid() && p.Dead() && own.mains[p.PID] == nil && commandTagOf(p.PID) != 0 {
 			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
 		}
 	}
 }
 
-// ReapOrphans takes the zombies of a run's commands off the table.
-func ReapOrphans(runID string) {
+// ReapOrphans takes the zombies of commands off the table.
+func ReapOrphans() {
 	own.Lock()
 	defer own.Unlock()
 	if !childless() {
-		reapOrphans(runID)
+		reapOrphans()
 	}
 }
 
@@ -227,6 +228,25 @@ func (c *Command) Signal(sig unix.Signal) error {
 		return err
 	}
 	return c.send(left, sig)
+}
+
+// SignalBelow sends a signal to every process of the command but the started
+// one: to the tenants of a sandbox, and not to its house.
+func (c *Command) SignalBelow(sig unix.Signal) error {
+	left, err := c.Left()
+	if err != nil {
+		return err
+	}
+	var refused error
+	for _, p := range left {
+		if p.PID == c.main.Pid {
+			continue
+		}
+		if err := kill(p, sig); err != nil {
+			refused = fmt.Errorf("process %v: %w", p, err)
+		}
+	}
+	return refused
 }
 
 // send signals processes of the command. The started process's group gets it

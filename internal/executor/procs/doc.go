@@ -3,10 +3,9 @@
 //
 // A command's processes are told apart by four marks, because each alone can
 // be lost: the process tree below a subreaper (lost when the subreaper dies),
-// the environment variables QUIRE_RUN and QUIRE_EXEC (lost by env -i), a tag
-// in a resource limit that nobody uses (see tag.go; lost by a program that
-// sets all its limits), and a cgroup where one is to be had (not lost, but
-// often not to be had).
+// the environment variables QUIRE_RUN and QUIRE_EXEC (lost by env -i), tags in
+// settings that nobody uses (see tag.go; lost by a program that sets them), and
+// a cgroup where one is to be had (not lost, but often not to be had).
 //
 // It never waits for "any child": a process that runs commands has children
 // that somebody else waits for, and would steal their exit statuses.

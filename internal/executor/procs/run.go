@@ -20,6 +20,7 @@ func KillRun(ctx context.Context, runID string) error {
 	if runID == "" {
 		return fmt.Errorf("ending a run's processes: no run id")
 	}
+	tag := tagOfRun(runID)
 	var groups []string // the run's cgroups that were met
 	left := func() ([]Process, error) {
 		if ctx.Err() != nil {
@@ -34,7 +35,7 @@ func KillRun(ctx context.Context, runID string) error {
 			if path, _ := cgroupPath(p.PID, ""); cgroupOfRun(path, runID) {
 				groups = append(groups, path)
 				in[p.PID] = true
-			} else if tagOf(p.PID).ofRun(runID) || environHas(p.PID, EnvRun+"="+runID) {
+			} else if tag.on(p.PID) || environHas(p.PID, EnvRun+"="+runID) {
 				in[p.PID] = true
 			}
 		}

@@ -1,0 +1,235 @@
+// Package bwrap runs a job's commands in a bubblewrap sandbox
+// (github.com/containers/bubblewrap): the machine's programs read-only, the
+// workspace writable, and of everything else nothing in sight.
+//
+// What is in sight is a list of what is shown, not of what is hidden: a secret
+// that nobody thought of is not there either.
+package bwrap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"quire/internal/executor"
+	"quire/internal/executor/local"
+	"quire/internal/executor/procs"
+
+	"golang.org/x/sys/unix"
+)
+
+type sandbox struct {
+	run       local.Runner
+	spec      executor.Spec
+	bwrap     string // the program
+	layout    layout
+	private   string // directory of this run's own /tmp and home
+	overRoot  string // rootfs: where its throw-away copy is mounted, in each command's own namespace
+	networked bool
+}
+
+// New makes the executor of one run, or says what to install. It makes this
+// process a subreaper.
+func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
+	group, err := procs.OpenCgroup(spec.RunID)
+	if err != nil {
+		group = nil // the commands' other marks must do
+	}
+	x, err := over(spec, group)
+	if err != nil && group != nil {
+		group.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+func over(spec executor.Spec, group *procs.Cgroup) (*sandbox, error) {
+	program, err := exec.LookPath("bwrap")
+	if err != nil {
+		return nil, errors.New("the bwrap executor needs bubblewrap, which is not installed: apt-get install bubblewrap (dnf, apk, pacman: the same name)")
+	}
+	if err := procs.Supervise(spec.RunID); err != nil {
+		return nil, err
+	}
+	s := &sandbox{
+		spec:    spec,
+		bwrap:   program,
+		run:     local.Runner{RunID: spec.RunID, Grace: spec.Grace, Group: group},
+		private: filepath.Join(spec.RunDir, "bwrap"),
+	}
+	switch spec.Network {
+	case "", "none":
+	case "host":
+		s.networked = true
+	default:
+		return nil, fmt.Errorf("network %q: the bwrap executor knows \"none\" and \"host\"", spec.Network)
+	}
+	for _, d := range []string{"tmp", "home"} {
+		if err := os.MkdirAll(filepath.Join(s.private, d), 0o700); err != nil {
+			return nil, fmt.Errorf("the sandbox's own directories: %w", err)
+		}
+	}
+	if spec.Rootfs != "" {
+		if err := s.rootfs(); err != nil {
+			return nil, err
+		}
+	}
+	s.layout = plan(spec, s.networked, s.private)
+	return s, nil
+}
+
+// Exec runs a command in a sandbox of its own. /tmp and the home directory are
+// the run's: what one command leaves there the next one finds.
+func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
+	if err := local.Check(c.Argv, c.Env); err != nil {
+		return executor.Exit{}, err
+	}
+	l := s.layout.withHome(c.Env, filepath.Join(s.private, "home"))
+	view := local.View(l.file)
+	dir, err := view.Dir(s.spec.Workspace, c.Dir)
+	if err != nil {
+		return executor.Exit{}, err
+	}
+	env := local.Env(c.Env, s.run.RunID)
+	path, err := view.Look(c.Argv[0], dir, env)
+	if err != nil {
+		return executor.Exit{}, err
+	}
+	if err := loadable(view, c.Argv[0], path); err != nil {
+		return executor.Exit{}, err
+	}
+	options, err := optionsFile(s.options(l, dir, env))
+	if err != nil {
+		return executor.Exit{}, err
+	}
+	defer options.Close()
+	status, statusEnd, err := os.Pipe()
+	if err != nil {
+		return executor.Exit{}, fmt.Errorf("a pipe for the sandbox's status: %w", err)
+	}
+	defer status.Close()
+	argv := append(s.prefix(), s.bwrap, "--args", "3", "--json-status-fd", "4", "--")
+	said := &tail{w: stderr}
+	exit, err := s.run.Run(ctx, local.Program{
+		Path: argv[0],
+		Argv: append(argv, c.Argv...),
+		// bwrap itself runs outside of the sandbox and must not be steered by
+		// the command's environment (LD_PRELOAD), which it is given apart.
+		Env:     []string{procs.EnvRun + "=" + s.run.RunID, "PATH=" + local.DefaultPath},
+		Dir:     "/",
+		Stdin:   c.Stdin,
+		Timeout: c.Timeout,
+		Files:   []*os.File{options, statusEnd},
+		Sandbox: true,
+	}, stdout, said)
+	statusEnd.Close()
+	told, _ := io.ReadAll(status)
+	if err == nil && !exit.TimedOut && exit.Signal == "" && !bytes.Contains(told, []byte(`"exit-code"`)) {
+		return executor.Exit{}, fmt.Errorf("%s: the sandbox could not be made: %s", c.Argv[0], said.lastLine())
+	}
+	if exit.Signal == "" && exit.Code > 128 && exit.Code <= 128+64 {
+		// bwrap passes on the number and not the fact (bwrap.c, as shells do).
+		exit.Signal = local.SignalName(exit.Code - 128)
+	}
+	return exit, err
+}
+
+func (s *sandbox) Close(context.Context) error {
+	procs.ReapOrphans()
+	var err error
+	if s.run.Group != nil {
+		err = s.run.Group.Close()
+	}
+	if rmErr := removeTree(s.private); err == nil {
+		err = rmErr
+	}
+	return err
+}
+
+// options are bwrap's own arguments.
+func (s *sandbox) options(l layout, dir string, env []string) []string {
+	o := []string{
+		"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+		"--hostname", "quire",
+		"--die-with-parent",
+		// As root, a capability would be one over the machine.
+		"--cap-drop", "ALL",
+		"--clearenv",
+	}
+	if !s.networked {
+		o = append(o, "--unshare-net")
+	}
+	for _, m := range l {
+		o = append(o, m.option()...)
+	}
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		o = append(o, "--setenv", name, value)
+	}
+	return append(o, "--chdir", dir)
+}
+
+// optionsFile is a file in memory with the options. On the command line
+// everybody on the machine could read the command's environment.
+func optionsFile(options []string) (*os.File, error) {
+	fd, err := unix.MemfdCreate("bwrap", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("the sandbox's options: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "bwrap options")
+	if _, err = f.WriteString(strings.Join(options, "\x00") + "\x00"); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("the sandbox's options: %w", err)
+	}
+	return f, nil
+}
+
+// loadable finds a script whose interpreter is not in the sandbox, which bwrap
+// would report as a missing program.
+func loadable(view local.View, name, path string) error {
+	file, err := view(path)
+	if err != nil {
+		return err
+	}
+	in := local.Interpreter(file)
+	if in == "" {
+		return nil
+	}
+	if f, err := view(in); err == nil {
+		if _, err := os.Stat(f); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: its first line asks for %s, which does not exist in the sandbox: install it, or correct the line", name, in)
+}
+
+// tail passes output on and keeps its end.
+type tail struct {
+	w    io.Writer
+	kept []byte
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.kept = append(t.kept, b[max(0, len(b)-512):]...)
+	t.kept = t.kept[max(0, len(t.kept)-512):]
+	if t.w == nil {
+		return len(b), nil
+	}
+	return t.w.Write(b)
+}
+
+func (t *tail) lastLine() string {
+	lines := strings.Split(strings.TrimSpace(string(t.kept)), "\n")
+	return strings.TrimPrefix(lines[len(lines)-1], "bwrap: ")
+}

@@ -1,0 +1,271 @@
+package bwrap_test
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"quire/internal/executor"
+	"quire/internal/executor/executortest"
+	"quire/internal/executor/local"
+)
+
+func sh(t *testing.T, x executor.Executor, script string, env ...string) (string, executor.Exit) {
+	t.Helper()
+	var out bytes.Buffer
+	exit, err := x.Exec(t.Context(), executor.Command{
+		Argv: []string{"sh", "-c", script}, Env: append([]string{"PATH=" + local.DefaultPath}, env...),
+	}, &out, &out)
+	if err != nil {
+		t.Fatalf("%s: %v", script, err)
+	}
+	return out.String(), exit
+}
+
+func start(t *testing.T, spec executor.Spec) executor.Executor {
+	t.Helper()
+	needBwrap(t)
+	x := open(t, spec)
+	t.Cleanup(func() {
+		if err := x.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	return x
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a job must not see, laid out as on a server: in the state directory,
+// beside the repository, in the operator's home, and under /etc.
+func TestNothingElseIsInSight(t *testing.T) {
+	needBwrap(t)
+	spec := executortest.NewSpec(t)
+	state := filepath.Dir(spec.RunDir)
+	home, etc := t.TempDir(), ""
+	write(t, filepath.Join(state, "quire.db"), "SECRET-database")
+	write(t, filepath.Join(state, "runs", "other.log"), "SECRET-log")
+	write(t, filepath.Join(state, "other.git", "HEAD"), "SECRET-repository")
+	write(t, filepath.Join(spec.GitDir, "HEAD"), "own repository")
+	write(t, filepath.Join(home, "config.toml"), "SECRET-config")
+	if os.Geteuid() == 0 {
+		dir, err := os.MkdirTemp("/etc", "quire-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		etc = filepath.Join(dir, "config.toml")
+		write(t, etc, "SECRET-etc")
+	}
+	socket := filepath.Join(home, "socket")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	spec.Hidden = []string{state, home, etc, "relative", "/does/not/exist"}
+	x := start(t, spec)
+
+	for _, path := range []string{
+		filepath.Join(state, "quire.db"), filepath.Join(state, "runs", "other.log"), filepath.Join(state, "other.git", "HEAD"),
+		filepath.Join(home, "config.toml"), socket, etc, "/var/run/docker.sock", "/run/docker.sock", "/root/.ssh", "/root/.bashrc",
+		"/etc/shadow", "/var/lib", "/sys/fs", "/boot", "/srv/git",
+	} {
+		if path == "" {
+			continue
+		}
+		out, _ := sh(t, x, `[ ! -s "$P" ] || [ -d "$P" -a -z "$(ls -A "$P")" ] || { echo in sight; ls -la "$P"; }`, "P="+path)
+		if out != "" && !strings.Contains(out, "Permission denied") {
+			t.Errorf("%s: %s", path, out)
+		}
+	}
+	out, _ := sh(t, x, `find / -xdev -mmin -10 -type f ! -path '/proc/*' -exec grep -ls SECRET- {} + ; true`)
+	if out != "" {
+		t.Errorf("secrets are in sight: %s", out)
+	}
+	if out, _ := sh(t, x, `cat "$G/HEAD"; echo x > "$G/HEAD"; rm -f "$G/HEAD"; mkdir "$G/new"; true`, "G="+spec.GitDir); !strings.HasPrefix(out, "own repository") || strings.Count(out, "Read-only file system") != 3 {
+		t.Errorf("the own repository is to be read and not written: %s", out)
+	}
+	for _, path := range []string{"/x", "/usr/x", "/etc/x", "/opt/x", "/bin/x"} {
+		if _, exit := sh(t, x, `echo x > "$P"`, "P="+path); exit.Code == 0 && path != "/x" {
+			t.Errorf("%s can be written", path)
+		}
+	}
+	if _, err := os.Lstat("/x"); err == nil {
+		t.Error("a command wrote to the machine's root directory")
+	}
+}
+
+func TestProcessesOfTheMachineAreOutOfSight(t *testing.T) {
+	x := start(t, executortest.NewSpec(t))
+	out, _ := sh(t, x, `ls -d /proc/[0-9]* | wc -l; ls /proc/self/fd; cat /proc/1/cmdline; kill -0 `+itoa(os.Getpid())+` && echo rea""ched`)
+	lines := strings.Fields(out)
+	if len(lines) == 0 || len(lines[0]) > 1 {
+		t.Errorf("processes in sight: %s", out)
+	}
+	if strings.Contains(out, "reached") || strings.Contains(out, "HOME") {
+		t.Errorf("%s", out)
+	}
+	// ls has its directory open as 3.
+	if fds, _ := sh(t, x, "ls /proc/self/fd"); fds != "0\n1\n2\n3\n" {
+		t.Errorf("descriptors of the sandbox are left open: %q", fds)
+	}
+	if out, _ := sh(t, x, "grep -E '^(CapEff|CapPrm|NoNewPrivs)' /proc/self/status"); out != "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n" {
+		t.Errorf("the command is mighty: %s", out)
+	}
+	// What is written is what stands there, in case it can be.
+	if _, exit := sh(t, x, "p=$(cat /proc/sys/kernel/core_pattern); echo \"$p\" > /proc/sys/kernel/core_pattern"); exit.Code == 0 {
+		t.Error("kernel settings can be written")
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	script := `bash -c 'exec 3<>/dev/tcp/127.0.0.1/` + port + ` && echo connected' 2>&1`
+	for _, c := range []struct {
+		network string
+		reached bool
+	}{{"", false}, {"none", false}, {"host", true}} {
+		spec := executortest.NewSpec(t)
+		spec.Network = c.network
+		if out, _ := sh(t, start(t, spec), script); strings.Contains(out, "connected") != c.reached {
+			t.Errorf("network %q: %s", c.network, out)
+		}
+	}
+}
+
+func TestOwnTmpAndHomeLastForTheRun(t *testing.T) {
+	spec := executortest.NewSpec(t)
+	x := open(t, spec)
+	home := "HOME=/home/somebody"
+	if out, exit := sh(t, x, `echo a > ~/f; echo b > /tmp/f; mkdir -p ~/d/e; chmod 0 ~/d; echo $HOME`, home); exit.Code != 0 || out != "/home/somebody\n" {
+		t.Fatal(out)
+	}
+	if out, _ := sh(t, x, `cat ~/f /tmp/f /var/tmp/f`, home); out != "a\nb\nb\n" {
+		t.Errorf("the next command finds %q", out)
+	}
+	if _, err := os.Stat("/tmp/f"); err == nil {
+		t.Error("a command wrote to the machine's /tmp")
+	}
+	if err := x.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(spec.RunDir); len(left) != 1 { // the workspace
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// The command's environment must not steer bwrap itself, which is outside.
+func TestEnvironmentStaysInside(t *testing.T) {
+	spec := executortest.NewSpec(t)
+	x := start(t, spec)
+	write(t, filepath.Join(spec.Workspace, "evil.so"), "no library")
+	out, _ := sh(t, x, "true", "LD_PRELOAD="+filepath.Join(spec.Workspace, "evil.so"))
+	if strings.Contains(out, "bwrap") || strings.Count(out, "evil.so") > 1 {
+		t.Errorf("the loader outside of the sandbox has read the command's environment: %s", out)
+	}
+	done := make(chan string)
+	go func() {
+		out, _ := sh(t, x, "echo > started; while [ ! -e stop ]; do sleep 0.02; done", "TOKEN=quire-test-secret-in-env")
+		done <- out
+	}()
+	for {
+		if _, err := os.Stat(filepath.Join(spec.Workspace, "started")); err == nil {
+			break
+		}
+	}
+	if seen := executortest.Marked(t, "quire-test-secret-in-env"); len(seen) > 0 {
+		t.Errorf("the environment is on a command line: %q", seen)
+	}
+	write(t, filepath.Join(spec.Workspace, "stop"), "")
+	<-done
+}
+
+func TestMounts(t *testing.T) {
+	spec := executortest.NewSpec(t)
+	cache, data := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(data, "f"), "data")
+	spec.Mounts = []executor.Mount{{Source: cache, Target: "/root/.cache/go-build", Writable: true}, {Source: data, Target: "/data"}}
+	x := start(t, spec)
+	if out, _ := sh(t, x, `cat /data/f; echo kept > /root/.cache/go-build/f; echo x > /data/f`, "HOME=/root"); !strings.HasPrefix(out, "data") || !strings.Contains(out, "Read-only") {
+		t.Error(out)
+	}
+	if b, err := os.ReadFile(filepath.Join(cache, "f")); err != nil || string(b) != "kept\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestRootfs(t *testing.T) {
+	root := executortest.Busybox(t)
+	spec := executortest.NewSpec(t)
+	spec.Rootfs = root
+	x := start(t, spec)
+	if out, exit := sh(t, x, "cat /etc/os-name; ls /usr/share 2>/dev/null; echo new > /etc/os-name; rm -rf /bin/wget; cat /etc/os-name; id -u"); out != "busybox\nnew\n0\n" {
+		t.Errorf("%s%+v", out, exit)
+	}
+	if out, _ := sh(t, x, "cat /etc/os-name"); out != "busybox\n" {
+		t.Errorf("what a command wrote to the root is not thrown away: %s", out)
+	}
+	if b, err := os.ReadFile(filepath.Join(root, "etc", "os-name")); err != nil || string(b) != "busybox\n" {
+		t.Errorf("the root directory was changed: %q, %v", b, err)
+	}
+	var out bytes.Buffer
+	_, err := x.Exec(t.Context(), executor.Command{Argv: []string{"git"}, Env: []string{"PATH=/bin:/usr/bin"}}, &out, &out)
+	if err == nil || !strings.Contains(err.Error(), "git: no such program") {
+		t.Errorf("a program that only the machine has: %v %s", err, out.String())
+	}
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	if bytes.Contains(mounts, []byte(spec.RunDir)) {
+		t.Error("a mount is left on the machine")
+	}
+}
+
+func TestConformanceRootfs(t *testing.T) {
+	needBwrap(t)
+	root := executortest.Busybox(t)
+	tr := traits
+	tr.Path = "/bin"
+	executortest.Run(t, tr, func(t testing.TB, spec executor.Spec) executor.Executor {
+		spec.Rootfs = root
+		return open(t, spec)
+	})
+}
+
+func TestRefusedConfigurations(t *testing.T) {
+	needBwrap(t)
+	for _, c := range []struct {
+		change func(*executor.Spec)
+		says   string
+	}{
+		{func(s *executor.Spec) { s.Network = "bridge" }, `network "bridge"`},
+		{func(s *executor.Spec) { s.Rootfs = "/no/such/root" }, "/no/such/root"},
+		{func(s *executor.Spec) { s.Rootfs = "relative" }, "absolute"},
+		{func(s *executor.Spec) { s.Rootfs = "/a,b" }, "comma"},
+	} {
+		spec := executortest.NewSpec(t)
+		c.change(&spec)
+		if x, err := newBwrap(spec); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("got %v, %v; want an error that says %s", x, err, c.says)
+		}
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := newBwrap(executortest.NewSpec(t)); err == nil || !strings.Contains(err.Error(), "apt-get install bubblewrap") {
+		t.Errorf("without bwrap: %v", err)
+	}
+}

@@ -1,0 +1,327 @@
+package bwrap
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"quire/internal/executor"
+)
+
+// mount is one thing that a command finds under a path.
+type mount struct {
+	target string
+	kind   kind
+	source string // of a bind and of a symlink
+	look   string // where to look for the files, if not in source
+}
+
+type kind int
+
+const (
+	readOnly kind = iota
+	writable
+	empty   // a directory with nothing in it, forgotten with the command
+	nothing // an empty file
+	link
+	devices
+	processes
+)
+
+func (m mount) option() []string {
+	switch m.kind {
+	case readOnly:
+		return []string{"--ro-bind", m.source, m.target}
+	case writable:
+		return []string{"--bind", m.source, m.target}
+	case empty:
+		return []string{"--perms", "0755", "--tmpfs", m.target}
+	case nothing:
+		return []string{"--ro-bind", "/dev/null", m.target}
+	case link:
+		return []string{"--symlink", m.source, m.target}
+	case devices:
+		return []string{"--dev", m.target}
+	default:
+		return []string{"--proc", m.target}
+	}
+}
+
+// layout is a sandbox's file system, in the order of mounting: what is deeper
+// comes later, so that nothing covers it.
+type layout []mount
+
+// shown are the places of a system's programs and their data, in all
+// distributions that we know of. Each is left out where it does not exist.
+var shown = []string{
+	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt",
+	"/nix", "/gnu", "/run/current-system", // NixOS, Guix
+	"/sys/devices/system", // the processors' number
+}
+
+// plan lays out a run's sandbox.
+func plan(spec executor.Spec, networked bool, private string) layout {
+	var l layout
+	if spec.Rootfs != "" {
+		l = append(l, mount{target: "/", kind: writable, source: overlayRoot(private), look: spec.Rootfs})
+	} else {
+		l = hostRoot(spec, networked)
+	}
+	l = append(l,
+		mount{target: "/proc", kind: processes},
+		mount{target: "/dev", kind: devices},
+		mount{target: "/tmp", kind: writable, source: filepath.Join(private, "tmp")},
+		mount{target: "/var/tmp", kind: writable, source: filepath.Join(private, "tmp")},
+	)
+	if os.Geteuid() == 0 {
+		// The kernel lets uid 0 write its settings without any capability
+		// (proc_sys_permission), core_pattern among them, which is a way out.
+		for _, path := range []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi"} {
+			if _, err := os.Stat(path); err == nil {
+				l = append(l, mount{target: path, kind: readOnly, source: path})
+			}
+		}
+	}
+	for _, dir := range append(alternates(spec.GitDir, 0), spec.GitDir) {
+		if isDir(dir) {
+			l = append(l, mount{target: dir, kind: readOnly, source: dir})
+		}
+	}
+	for _, m := range spec.Mounts {
+		k := readOnly
+		if m.Writable {
+			k = writable
+		}
+		l = append(l, mount{target: m.Target, kind: k, source: m.Source})
+	}
+	l = append(l, mount{target: spec.Workspace, kind: writable, source: spec.Workspace})
+	return l.sorted()
+}
+
+// hostRoot shows this machine's programs and nothing of its people.
+func hostRoot(spec executor.Spec, networked bool) layout {
+	var l layout
+	for _, dir := range shown {
+		info, err := os.Lstat(dir)
+		switch {
+		case err != nil:
+		case info.Mode()&fs.ModeSymlink != 0:
+			if to, err := os.Readlink(dir); err == nil {
+				l = append(l, mount{target: dir, kind: link, source: to})
+			}
+		default:
+			l = append(l, mount{target: dir, kind: readOnly, source: dir})
+		}
+	}
+	if networked { // the resolver's file is often a link to where nothing else is shown
+		if to, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && l.source(to) == "" {
+			l = append(l, mount{target: to, kind: readOnly, source: to})
+		}
+	}
+	if os.Geteuid() == 0 {
+		for _, path := range guarded("/etc") {
+			l = append(l, l.cover(path)...)
+		}
+	}
+	for _, path := range spec.Hidden {
+		l = append(l, l.cover(path)...)
+	}
+	return l
+}
+
+// cover hides a path if it is in sight.
+func (l layout) cover(path string) layout {
+	if !filepath.IsAbs(path) {
+		return nil
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	info, err := os.Lstat(path)
+	if err != nil || l.source(path) == "" {
+		return nil
+	}
+	if info.IsDir() {
+		return layout{{target: path, kind: empty}}
+	}
+	return layout{{target: path, kind: nothing}}
+}
+
+// guarded are the files and directories of a tree that not everybody may read.
+// A sandbox made by root shows them to a command that is root, too.
+func guarded(root string) []string {
+	var found []string
+	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSymlink != 0 {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		if d.IsDir() && info.Mode()&0o5 != 0o5 {
+			found = append(found, path)
+			return fs.SkipDir
+		}
+		if !d.IsDir() && info.Mode()&0o4 == 0 {
+			found = append(found, path)
+		}
+		return nil
+	})
+	return found
+}
+
+// alternates are the object directories that a repository borrows from, by
+// gitrepository-layout(5), objects/info/alternates.
+func alternates(gitDir string, depth int) []string {
+	return borrowed(filepath.Join(gitDir, "objects"), depth)
+}
+
+func borrowed(objects string, depth int) []string {
+	if depth == 5 { // git's own bound (alternate_object_database depth)
+		return nil
+	}
+	b, err := os.ReadFile(filepath.Join(objects, "info", "alternates"))
+	if err != nil {
+		return nil
+	}
+	var dirs []string
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSuffix(line, "\n")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if !filepath.IsAbs(line) {
+			line = filepath.Join(objects, line)
+		}
+		dirs = append(append(dirs, line), borrowed(line, depth+1)...)
+	}
+	return dirs
+}
+
+// withHome adds the home directory that a command's environment names.
+func (l layout) withHome(env []string, dir string) layout {
+	home := ""
+	for _, e := range env {
+		if v, found := strings.CutPrefix(e, "HOME="); found {
+			home = v
+		}
+	}
+	if !filepath.IsAbs(home) || filepath.Clean(home) == "/" {
+		return l
+	}
+	home = filepath.Clean(home)
+	for _, m := range l {
+		if m.target == home || m.kind == writable && m.target != "/" && inside(home, m.target) {
+			return l // the job's own directory is its home, or /tmp
+		}
+	}
+	return append(slices.Clone(l), mount{target: home, kind: writable, source: dir}).sorted()
+}
+
+// sorted puts what is deeper last; of two at one place the later one stays on
+// top.
+func (l layout) sorted() layout {
+	slices.SortStableFunc(l, func(a, b mount) int {
+		return cmp.Compare(depth(a.target), depth(b.target))
+	})
+	return l
+}
+
+func depth(path string) int { return strings.Count(strings.TrimRight(path, "/"), "/") }
+
+func inside(path, dir string) bool {
+	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
+}
+
+// under is the mount that a path lies in, and the rest of the path.
+func (l layout) under(path string) (mount, string) {
+	var found mount
+	for _, m := range l {
+		if inside(path, m.target) && len(m.target) >= len(found.target) {
+			found = m
+		}
+	}
+	return found, strings.TrimPrefix(path, found.target)
+}
+
+// source is the file of this machine that is seen under a path, links not
+// followed; "" if there is none.
+func (l layout) source(path string) string {
+	m, rest := l.under(path)
+	switch m.kind {
+	case readOnly, writable:
+		if m.look != "" {
+			return filepath.Join(m.look, rest)
+		}
+		if m.source != "" {
+			return filepath.Join(m.source, rest)
+		}
+	case devices, processes:
+		return path // much the same files
+	}
+	return ""
+}
+
+// file is the file of this machine that a command sees under a path, with
+// links followed as the command would.
+func (l layout) file(path string) (string, error) {
+	for range 40 { // the kernel's own bound (path_resolution(7))
+		next, again, err := l.step(filepath.Clean(path))
+		if err != nil {
+			return "", err
+		}
+		if !again {
+			return next, nil
+		}
+		path = next
+	}
+	return "", fmt.Errorf("%s: %w", path, errors.New("too many levels of symbolic links"))
+}
+
+// step follows the first link in a path: the new path and true, or the file
+// and false.
+func (l layout) step(path string) (string, bool, error) {
+	for i := 1; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			continue
+		}
+		prefix, rest := path[:i], path[i:]
+		if m, inner := l.under(prefix); m.kind == link && inner == "" && m.target != "" {
+			return onto(prefix, m.source) + rest, true, nil
+		}
+		src := l.source(prefix)
+		if src == "" {
+			continue // a directory that only leads to a mount
+		}
+		if to, err := os.Readlink(src); err == nil {
+			return onto(prefix, to) + rest, true, nil
+		}
+	}
+	if src := l.source(path); src != "" {
+		return src, false, nil
+	}
+	for _, m := range l {
+		if inside(m.target, path) {
+			return "/", false, nil // it exists, to lead to the mount
+		}
+	}
+	return "", false, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+}
+
+func onto(link, to string) string {
+	if filepath.IsAbs(to) {
+		return to
+	}
+	return filepath.Join(filepath.Dir(link), to)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
