@@ -133,6 +133,7 @@ func (k *Compiler) chunk(source []byte, opts Options) (chunk []ast.Stmt, err err
 
 // compilation is the state of one program's compilation.
 type compilation struct {
+	text       bool // the output is Lua text, to be run elsewhere
 	k          *Compiler
 	opts       *Options
 	root       *Scope
