@@ -110,9 +110,7 @@ func exitReason(t *plainTable) string {
 	return reason
 }
 
-// run evaluates the pipeline in a new state, installs the runtime and calls the
-// run-fn. The order of what is undone is the order of the defers: the runtime
-// is released before the state is closed.
+// run makes the attempt in a new state.
 func (a *attempt) run() {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -121,10 +119,15 @@ func (a *attempt) run() {
 	}()
 	find := &finder{id: a.job.ID}
 	out := &printer{attempt: a}
-	prog := a.pipeline.program
-	L, _ := prog.open(a.clock.ctx, find.forms(), out)
+	L, _ := a.pipeline.program.open(a.clock.ctx, find.forms(), out)
 	defer closeState(L)
-	if a.err = prog.evaluate(L); a.err != nil {
+	a.runIn(L, find, out)
+}
+
+// runIn evaluates the pipeline, installs the runtime and calls the run-fn. The
+// runtime is released on every way out, before the state is closed.
+func (a *attempt) runIn(L *lua.LState, find *finder, out *printer) {
+	if a.err = a.pipeline.program.evaluate(L); a.err != nil {
 		return
 	}
 	find.over = true
@@ -132,7 +135,6 @@ func (a *attempt) run() {
 		a.err = fmt.Errorf("job '%s' was not registered when the pipeline was evaluated again for it; what a pipeline registers must not depend on time or chance", a.job.ID)
 		return
 	}
-
 	rt := &Runtime{
 		job: a.job, call: a.call, host: a.host, clock: a.clock,
 		read: a.outputsOf, push: a.push.get, graph: a.pipeline.graph,

@@ -65,6 +65,11 @@ func (f *fields) wrong(key, want string) {
 	f.add(key, fmt.Sprintf(":%s must be %s, got %s", key, want, f.get(key).Type()), "")
 }
 
+// wrongValue is wrong for a value of the right type.
+func (f *fields) wrongValue(key, want string) {
+	f.add(key, fmt.Sprintf(":%s must be %s, got %s", key, want, printable(viewScalar(f.get(key)))), "")
+}
+
 // text is a string field, "" when it is absent. An empty string is refused:
 // none of the options has a use for it, and it is what a forgotten value is.
 func (f *fields) text(key string) string {
@@ -72,11 +77,12 @@ func (f *fields) text(key string) string {
 	case *lua.LNilType:
 		return ""
 	case lua.LString:
-		if v != "" {
-			return string(v)
+		if v == "" {
+			f.add(key, fmt.Sprintf(":%s is an empty string", key), "")
 		}
+		return string(v)
 	}
-	f.wrong(key, "a non-empty string")
+	f.wrong(key, "a string")
 	return ""
 }
 
@@ -112,7 +118,7 @@ func (f *fields) count(key string, most int) int {
 			return n
 		}
 	}
-	f.wrong(key, fmt.Sprintf("a whole number from 0 to %d", most))
+	f.wrongValue(key, fmt.Sprintf("a whole number from 0 to %d", most))
 	return 0
 }
 
@@ -125,7 +131,7 @@ func (f *fields) duration(key string) time.Duration {
 			return d
 		}
 	}
-	f.wrong(key, `a duration such as "90s", "10m" or "1h30m"`)
+	f.wrongValue(key, `a duration such as "90s", "10m" or "1h30m"`)
 	return 0
 }
 
@@ -138,7 +144,7 @@ func (f *fields) list(key string) []string {
 	if items, ok := stringList(v); ok {
 		return items
 	}
-	f.wrong(key, "a list of strings")
+	f.add(key, fmt.Sprintf(":%s must be a list of strings, got %s", key, typeOfList(v)), "")
 	return nil
 }
 
@@ -208,6 +214,26 @@ func stringList(v lua.LValue) (items []string, ok bool) {
 	ok = true
 	t.ForEach(func(k, _ lua.LValue) { ok = ok && indexWithin(k, n) })
 	return items, ok
+}
+
+// typeOfList names what is there in place of a list of strings.
+func typeOfList(v lua.LValue) string {
+	t, ok := v.(*lua.LTable)
+	if !ok {
+		return v.Type().String()
+	}
+	n := t.Len()
+	for i := 1; i <= n; i++ {
+		if e := t.RawGetInt(i); e.Type() != lua.LTString {
+			return fmt.Sprintf("a %s in it", e.Type())
+		} else if e.String() == "" {
+			return "an empty string in it"
+		}
+	}
+	if k, _ := t.Next(lua.LNil); k == lua.LNil {
+		return "an empty one"
+	}
+	return "a table with other keys"
 }
 
 // enumerate writes option names as a sentence has them: :env, :cwd and :stdin.

@@ -6,8 +6,9 @@
                   "expected a sequence of primitives, such as [sh jobs]" names)
   (let [bindings {}]
     (each [_ name (ipairs names)]
+      ;; Anything but a symbol may have no place of its own to point at.
       (assert-compile (sym? name)
-                      "expected the name of a primitive" name)
+                      "expected a sequence of primitives, such as [sh jobs]" names)
       (tset bindings (tostring name) name))
     (if (= 0 (length names))
         `(fn [] ,...)

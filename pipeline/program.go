@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -137,12 +136,12 @@ func (l *library) search(L *lua.LState) int {
 	m := l.load(L.Context(), name)
 	switch {
 	case !m.found:
-		files := LibFiles(name)
-		if len(files) == 0 {
-			L.Push(lua.LString(fmt.Sprintf("\n\tno file can have the name '%s'", printable(name))))
-			return 1
+		// It is the last searcher, so this is the end of the search.
+		where := "nothing can have that name"
+		if files := LibFiles(name); len(files) > 0 {
+			where = "there is no " + files[0] + " in the pushed commit"
 		}
-		L.Push(lua.LString(fmt.Sprintf("\n\tno file '%s' in the pushed commit", files[0])))
+		L.RaiseError("module '%s' not found: %s", printable(name), where)
 	case m.err != nil:
 		L.RaiseError("%s", m.err.Error())
 	default:

@@ -105,15 +105,6 @@ func (p *program) raisedFrom(L *lua.LState, fault any) raised {
 		r.file, r.line = c.file, c.line
 		r.text = ofGo(r.text)
 	}
-	if r.file == "" {
-		// The handler itself found no room: the stack overflowed.
-		for line := range strings.Lines(api.StackTrace) {
-			if at := p.place(strings.TrimSpace(line)); at.file != "" {
-				r.file, r.line = at.file, at.line
-				break
-			}
-		}
-	}
 	return r
 }
 

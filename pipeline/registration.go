@@ -224,7 +224,7 @@ func (r *recorder) inputs(at call, job *Job, v lua.LValue, p part) {
 	case !ok && v.Type() == lua.LTString:
 		r.fault(at, p, fmt.Sprintf("Job '%s': inputs must be a list of names, got string.", job.ID),
 			fmt.Sprintf("Write [:%s].", v))
-	case !ok:
+	case !ok && v != lua.LNil:
 		r.fault(at, p, fmt.Sprintf("Job '%s': inputs must be a list of names, got %s.", job.ID, typeOfList(v)), "")
 	case len(list) == 0:
 		r.fault(at, p, fmt.Sprintf("Job '%s' has empty inputs. Pass [:quire/push] (or another trigger) so it has something to fire it.", job.ID), "")
@@ -234,22 +234,6 @@ func (r *recorder) inputs(at call, job *Job, v lua.LValue, p part) {
 			job.Inputs = append(job.Inputs, in)
 		}
 	}
-}
-
-// typeOfList names what is there in place of a list of strings.
-func typeOfList(v lua.LValue) string {
-	t, ok := v.(*lua.LTable)
-	if !ok {
-		return v.Type().String()
-	}
-	for i := 1; i <= t.Len(); i++ {
-		if e := t.RawGetInt(i); e.Type() != lua.LTString {
-			return fmt.Sprintf("a %s in it", e.Type())
-		} else if e.String() == "" {
-			return "an empty string in it"
-		}
-	}
-	return "a table with other keys"
 }
 
 // runFunction checks a job's run-fn. The function itself is not kept: each
