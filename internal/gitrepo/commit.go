@@ -39,6 +39,15 @@ func (r *Repo) Commit(oid string) (Commit, error) {
 	return r.commit(oid)
 }
 
+// NotCommitError is the error for an object, or a tag of one, that is no commit:
+// tags may name files and directories.
+type NotCommitError struct {
+	OID  string
+	Kind string // "tree", "blob"
+}
+
+func (e *NotCommitError) Error() string { return fmt.Sprintf("read commit %.12s: it is a %s", e.OID, e.Kind) }
+
 // maxPeel bounds a chain of tags of tags. Ids are hashes, so there are no
 // cycles; this is against a hostile chain.
 const maxPeel = 32
@@ -62,7 +71,7 @@ func (r *Repo) commit(oid string) (Commit, error) {
 				return Commit{}, fmt.Errorf("read tag %.12s: %w", oid, err)
 			}
 		default:
-			return Commit{}, fmt.Errorf("read commit %.12s: it is a %s", oid, kind)
+			return Commit{}, &NotCommitError{OID: oid, Kind: kind}
 		}
 	}
 	return Commit{}, fmt.Errorf("read tag %.12s: more than %d tags of tags", oid, maxPeel)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Follow copies a growing file from offset to w until it will grow no more,
@@ -40,6 +41,8 @@ func Follow(ctx context.Context, w io.Writer, path string, offset int64, ended f
 				return offset, err
 			} else {
 				watch.Add(path)
+				// Who removes old runs leaves alone what is locked so. Closing lets go.
+				syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 			}
 		}
 		if f != nil {

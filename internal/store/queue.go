@@ -12,18 +12,29 @@ import (
 
 // Next lists the queued runs that may start now, at most one for each
 // repository, oldest first: of a ref on which a run is running none may, so
-// that no two runs of a ref are ever at work at the same time. Which
+// that no two runs of a ref are ever at work at the same time. Those given as
+// starting count as running, or are not to be named for another reason. Which
 // repository's turn it is, the caller knows.
-func (s *Store) Next(ctx context.Context) ([]event.Run, error) {
+func (s *Store) Next(ctx context.Context, starting []string) ([]event.Run, error) {
 	runs, err := queryRuns(ctx, s.db, `WHERE number IN (
 		SELECT min(q.number) FROM runs q
-		WHERE q.state = 'queued' AND NOT EXISTS (
-			SELECT 1 FROM runs r WHERE r.state = 'running' AND r.git_dir = q.git_dir AND r.ref = q.ref)
-		GROUP BY q.git_dir) ORDER BY number`)
+		WHERE q.state = 'queued' AND q.id NOT IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (
+			SELECT 1 FROM runs r WHERE r.git_dir = q.git_dir AND r.ref = q.ref
+			AND (r.state = 'running' OR r.state = 'queued' AND r.id IN (SELECT value FROM json_each(?1))))
+		GROUP BY q.git_dir) ORDER BY number`, asJSON(append([]string{}, starting...))) // never null, of which NOT IN is never true
 	if err != nil {
 		return nil, fmt.Errorf("look for queued runs: %w", explain(err))
 	}
 	return runs, nil
+}
+
+// Queued is how many runs are queued.
+func (s *Store) Queued(ctx context.Context) (n int, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT count(*) FROM runs WHERE state = 'queued'").Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count queued runs: %w", explain(err))
+	}
+	return n, nil
 }
 
 // Stop is what was asked of a running run.

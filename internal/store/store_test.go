@@ -180,9 +180,9 @@ func TestANewerPushDisplacesTheOlderOfItsRef(t *testing.T) {
 func TestNextIsOneOfEachRepositoryAndNoneOfABusyRef(t *testing.T) {
 	s := open(t)
 	ctx := t.Context()
-	next := func() (numbers []int64) {
+	next := func(starting ...string) (numbers []int64) {
 		t.Helper()
-		runs, err := s.Next(ctx)
+		runs, err := s.Next(ctx, starting)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,6 +199,10 @@ func TestNextIsOneOfEachRepositoryAndNoneOfABusyRef(t *testing.T) {
 	if got := next(); fmt.Sprint(got) != "[1 3]" {
 		t.Errorf("next: %v", got)
 	}
+	// A supervisor was started for it, and has not yet said so.
+	if got := next(a[0].ID); fmt.Sprint(got) != "[2 3]" {
+		t.Errorf("next: %v", got)
+	}
 	if _, err := s.Start(ctx, a[0].ID, Holder{PID: 1}, clock); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +212,7 @@ func TestNextIsOneOfEachRepositoryAndNoneOfABusyRef(t *testing.T) {
 	if _, err := s.AskStop(ctx, a[1].ID, Stop{State: event.RunCanceled}, clock); err != nil {
 		t.Fatal(err)
 	}
-	take(t, s, "/g/a.git", update("refs/heads/x", "b")) // 4, waits for 1
+	four := take(t, s, "/g/a.git", update("refs/heads/x", "b")).Runs[0] // waits for 1
 	if got := next(); fmt.Sprint(got) != "[3]" {
 		t.Errorf("next: %v", got)
 	}
@@ -216,6 +220,16 @@ func TestNextIsOneOfEachRepositoryAndNoneOfABusyRef(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := next(); fmt.Sprint(got) != "[3 4]" {
+		t.Errorf("next: %v", got)
+	}
+	if n, err := s.Queued(ctx); n != 2 || err != nil {
+		t.Errorf("Queued = %d, %v", n, err)
+	}
+	five := take(t, s, "/g/c.git", update("refs/heads/x", "b")).Runs[0]
+	if _, err := s.Retry(ctx, a[0].ID, event.NewID(clock), clock); err != nil { // 6, behind 4
+		t.Fatal(err)
+	}
+	if got := next(four.ID, five.ID); fmt.Sprint(got) != "[3]" {
 		t.Errorf("next: %v", got)
 	}
 }
@@ -573,7 +587,7 @@ func BenchmarkList(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("next-%d", n), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := s.Next(b.Context()); err != nil {
+				if _, err := s.Next(b.Context(), nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"quire/internal/event"
 )
@@ -50,6 +51,25 @@ func (s *Store) Survey(ctx context.Context, gitDir string, moved map[string]stri
 		}
 		return nil
 	})
+}
+
+// NoteTip records where a ref will stand that quire itself is about to set (a
+// tag), so that it is not taken for somebody's push.
+func (s *Store) NoteTip(ctx context.Context, gitDir, ref, oid string) error {
+	return s.change(ctx, "record ref", func(tx *sql.Tx) error { return setTip(ctx, tx, gitDir, ref, oid) })
+}
+
+// Recovered lists the runs of recovered pushes to a repository that were taken
+// for moves seen since a time: what a hook reports late may have been run by
+// then.
+func (s *Store) Recovered(ctx context.Context, gitDir string, since time.Time) ([]event.Run, error) {
+	runs, err := queryRuns(ctx, s.db,
+		"WHERE retry_of = '' AND push_id IN (SELECT id FROM pushes WHERE git_dir = ? AND recovered AND at >= ?) ORDER BY number",
+		gitDir, nanos(since))
+	if err != nil {
+		return nil, fmt.Errorf("look for recovered runs: %w", explain(err))
+	}
+	return runs, nil
 }
 
 // setTips records what a push did to its refs.

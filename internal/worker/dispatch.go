@@ -1,0 +1,175 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"syscall"
+
+	"quire/internal/event"
+	"quire/internal/runlog"
+)
+
+// child is a supervisor that this worker started.
+type child struct {
+	run event.Run
+	pid int
+}
+
+// dispatch starts supervisors for queued runs while there are places. Among
+// repositories the one with the fewest runs at work comes first, then the
+// oldest run: a busy repository does not keep the others waiting.
+func (w *worker) dispatch(ctx context.Context) {
+	for ctx.Err() == nil {
+		runs, err := w.store.Next(ctx, w.passedOver())
+		if err != nil {
+			w.tell("look for queued runs", err)
+			return
+		}
+		if len(runs) == 0 {
+			return
+		}
+		if len(w.children)+len(w.foreign) >= w.cfg.MaxRuns {
+			w.sayWaiting(runs)
+			return
+		}
+		w.start(w.fairest(runs))
+	}
+}
+
+// passedOver are the queued runs that are not to be chosen: a supervisor was
+// started for them, or did not start and is tried later.
+func (w *worker) passedOver() []string {
+	var ids []string
+	for id := range w.children {
+		ids = append(ids, id)
+	}
+	for what := range w.backoff {
+		if event.ValidID(what) && w.waiting(what) {
+			ids = append(ids, what)
+		}
+	}
+	return ids
+}
+
+func (w *worker) fairest(runs []event.Run) event.Run {
+	atWork := map[string]int{}
+	for _, c := range w.children {
+		atWork[c.run.GitDir]++
+	}
+	for _, r := range w.foreign {
+		atWork[r.GitDir]++
+	}
+	best := runs[0] // the oldest
+	for _, r := range runs[1:] {
+		if atWork[r.GitDir] < atWork[best.GitDir] {
+			best = r
+		}
+	}
+	return best
+}
+
+// start starts a run's supervisor: in a session of its own and without our
+// descriptors, so that it outlives us whatever happens. What it prints goes
+// where our own words go.
+func (w *worker) start(r event.Run) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		w.tell("start the supervisor of run "+strconv.FormatInt(r.Number, 10), err)
+		w.failed(r.ID)
+		return
+	}
+	defer null.Close()
+	p, err := os.StartProcess(w.Quire, []string{w.Quire, "supervise", r.ID}, &os.ProcAttr{
+		Dir: "/", Env: os.Environ(), Files: []*os.File{null, null, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		w.tell("start the supervisor of run "+strconv.FormatInt(r.Number, 10), err)
+		w.failed(r.ID)
+		return
+	}
+	w.children[r.ID] = &child{run: r, pid: p.Pid}
+	p.Release() // reaped by pid, see reap
+	event.Reached(event.StepSpawned)
+}
+
+// reap takes note of supervisors that have ended. Each is waited for by its
+// pid, when SIGCHLD came: so no goroutine waits for a process that may outlive
+// the worker.
+func (w *worker) reap(ctx context.Context) {
+	for id, c := range w.children {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(c.pid, &status, syscall.WNOHANG, nil)
+		if pid == 0 && err == nil || errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		delete(w.children, id)
+		w.ended(ctx, c.run, status)
+	}
+}
+
+// ended looks what a supervisor that is no more has left.
+func (w *worker) ended(ctx context.Context, r event.Run, status syscall.WaitStatus) {
+	queued, err := w.settle(ctx, r.ID)
+	if err != nil {
+		w.tell("settle run "+r.ID, err)
+		w.foreign[r.ID] = r // look tries again
+		return
+	}
+	if !queued {
+		delete(w.backoff, r.ID)
+		delete(w.collected, r.GitDir)
+		return
+	}
+	// It has not even begun: no room for the database, say. It waits.
+	if tries := w.failed(r.ID); tries == 3 {
+		w.Log.Error("the supervisor of a run does not start", "run", r.Number, "status", statusWord(status))
+		say(runlog.RunDir(w.cfg.StateDir, r.ID), report(r).Waits("its supervisor does not start and is tried again ("+statusWord(status)+")"))
+	}
+}
+
+func statusWord(s syscall.WaitStatus) string {
+	if s.Signaled() {
+		return s.Signal().String()
+	}
+	return "exit status " + strconv.Itoa(s.ExitStatus())
+}
+
+// sayWaiting tells the pushers of queued runs that all places are taken, once.
+func (w *worker) sayWaiting(runs []event.Run) {
+	for _, r := range runs {
+		key := "waits " + r.ID
+		if w.told[key] {
+			continue
+		}
+		w.told[key] = true
+		d := runlog.RunDir(w.cfg.StateDir, r.ID)
+		if _, err := os.Stat(d.PushLog()); err == nil {
+			continue // said by an earlier worker
+		}
+		n := len(w.children) + len(w.foreign)
+		what := strconv.Itoa(n) + " runs are at work"
+		if n == 1 {
+			what = "another run is at work"
+		}
+		say(d, report(r).Waits(what))
+	}
+}
+
+// say adds a line to a run's report, if there is room for it.
+func say(d runlog.Dir, text string) {
+	if os.MkdirAll(string(d), 0o700) != nil {
+		return
+	}
+	a, err := runlog.Append(d.PushLog())
+	if err != nil {
+		return
+	}
+	a.Line(text[:len(text)-1])
+	a.Close()
+}
+
+func report(r event.Run) runlog.Report {
+	return runlog.Report{Number: r.Number, Ref: r.Ref, OID: r.New}
+}

@@ -1,0 +1,196 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"quire/internal/config"
+	"quire/internal/event"
+	"quire/internal/runlog"
+	"quire/internal/spool"
+	"quire/internal/store"
+)
+
+// Collected is what Collect removed, and what it could not.
+type Collected struct {
+	Runs       int
+	Pushes     int
+	Workspaces int
+	Leftovers  int // run directories and locks that no run belongs to
+	Errors     []error
+}
+
+// Collect removes what retention does not keep: rows, logs, and answers to
+// pushes together, for each repository; besides, workspaces whose deletion
+// failed, and files of runs that are in no store. What cannot be removed is
+// told and stays for the next time. A run that somebody follows is left alone.
+func Collect(ctx context.Context, cfg *config.Config, st *store.Store) (Collected, error) {
+	var c Collected
+	repos, err := st.Repositories(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, gitDir := range repos {
+		if err := c.repository(ctx, cfg, st, gitDir); err != nil {
+			return c, err
+		}
+	}
+	if err := c.leftovers(ctx, cfg, st); err != nil {
+		return c, err
+	}
+	c.try(spool.Dir(cfg.StateDir).Clean(time.Hour))
+	return c, nil
+}
+
+func (c *Collected) try(err error) {
+	if err != nil {
+		c.Errors = append(c.Errors, err)
+	}
+}
+
+func (c *Collected) repository(ctx context.Context, cfg *config.Config, st *store.Store, gitDir string) error {
+	var before time.Time
+	if age := cfg.Retention.Age.D(); age > 0 {
+		before = time.Now().Add(-age)
+	}
+	expired, err := st.Expired(ctx, gitDir, cfg.Retention.Runs, before)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, r := range expired {
+		d := runlog.RunDir(cfg.StateDir, r.ID)
+		if followed(d) {
+			continue
+		}
+		// Files first: a kill in between leaves a row without logs, which the next
+		// time removes; the other way round would leave logs nobody knows of.
+		if err := d.Remove(); err != nil {
+			c.try(err)
+			continue
+		}
+		ids = append(ids, r.ID)
+	}
+	gone, err := st.Remove(ctx, ids)
+	if err != nil {
+		return err
+	}
+	c.Runs += len(ids)
+	if !before.IsZero() {
+		idle, err := st.RemoveIdlePushes(ctx, gitDir, before)
+		if err != nil {
+			return err
+		}
+		gone = append(gone, idle...)
+	}
+	for _, id := range gone {
+		if err := os.Remove(runlog.TakenFile(cfg.StateDir, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.try(err)
+		}
+		c.Pushes++
+	}
+	return nil
+}
+
+// followed reports whether somebody reads the run's files as they grow: a
+// follower holds a shared lock on what it has open (runlog.Follow).
+func followed(d runlog.Dir) bool {
+	found := errors.New("followed")
+	err := filepath.WalkDir(string(d), func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // what cannot be read, nobody follows
+		}
+		if e.IsDir() && path == d.Workspace() {
+			return filepath.SkipDir
+		}
+		if !e.Type().IsRegular() || !strings.HasSuffix(path, ".log") {
+			return nil
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil
+		}
+		defer f.Close()
+		if errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK) {
+			return found
+		}
+		return nil
+	})
+	return err == found
+}
+
+// leftovers looks at the run directories themselves.
+func (c *Collected) leftovers(ctx context.Context, cfg *config.Config, st *store.Store) error {
+	entries, err := os.ReadDir(filepath.Join(cfg.StateDir, "runs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for leftovers: %w", err)
+	}
+	for _, e := range entries {
+		id := e.Name()
+		if !event.ValidID(id) {
+			continue // none of ours
+		}
+		d := runlog.RunDir(cfg.StateDir, id)
+		r, err := st.Run(ctx, id)
+		switch {
+		case errors.Is(err, store.ErrNone):
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > time.Hour {
+				c.leftover(d.Remove())
+			}
+		case err != nil:
+			return err
+		case r.State.Final() && !keepsWorkspace(cfg, r):
+			if _, err := os.Lstat(d.Workspace()); err != nil {
+				continue
+			}
+			lock, err := store.LockRun(cfg.StateDir, id)
+			if err != nil {
+				continue // its supervisor is about to remove it
+			}
+			if err := d.RemoveWorkspace(); err != nil {
+				c.try(err)
+			} else {
+				c.Workspaces++
+			}
+			lock.Remove()
+		}
+	}
+	return nil
+}
+
+func (c *Collected) leftover(err error) {
+	c.try(err)
+	if err == nil {
+		c.Leftovers++
+	}
+}
+
+// collect removes old runs of the repositories that had new ones since.
+func (w *worker) collect(ctx context.Context) {
+	repos, err := w.store.Repositories(ctx)
+	if err != nil {
+		w.tell("look for old runs", err)
+		return
+	}
+	var c Collected
+	for _, gitDir := range repos {
+		if w.collected[gitDir] {
+			continue
+		}
+		w.collected[gitDir] = true
+		w.tell("remove old runs", c.repository(ctx, w.cfg, w.store, gitDir))
+	}
+	for _, err := range c.Errors {
+		w.tell("remove old runs", err)
+	}
+}

@@ -1,0 +1,233 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"quire/internal/config"
+	"quire/internal/event"
+	"quire/internal/runlog"
+	"quire/internal/store"
+)
+
+// adopt looks after running runs whose supervisors an earlier worker started:
+// those that live are waited for, those that died are settled.
+func (w *worker) adopt(ctx context.Context) error {
+	running, err := w.store.Running(ctx)
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	seen := map[string]bool{}
+	for _, r := range running {
+		if w.children[r.ID] != nil {
+			continue
+		}
+		seen[r.ID] = true
+		w.foreign[r.ID] = r.Run
+	}
+	for id := range w.foreign {
+		if _, err := w.settle(ctx, id); errors.Is(err, store.ErrHeld) {
+			continue // its supervisor lives
+		} else if err != nil {
+			w.tell("settle run "+id, err)
+			continue
+		}
+		delete(w.foreign, id)
+	}
+	return nil
+}
+
+// settle sees to a run whose supervisor is no more. Whatever the moment of its
+// death, afterwards the run is queued as it was, or over in the store, in its
+// files, and in the process table. The error is store.ErrHeld when the
+// supervisor lives.
+func (w *worker) settle(ctx context.Context, id string) (queued bool, err error) {
+	lock, err := store.LockRun(w.cfg.StateDir, id)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Release()
+	r, err := w.store.Run(ctx, id)
+	if errors.Is(err, store.ErrNone) {
+		lock.Remove()
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case r.State == event.RunQueued:
+		return true, nil
+	case r.State == event.RunRunning:
+		err = w.settleRunning(ctx, r)
+	default:
+		err = Conclude(ctx, w.cfg, w.store, r)
+	}
+	if err != nil {
+		return false, err
+	}
+	w.removeWorkspace(r)
+	lock.Remove()
+	return false, nil
+}
+
+// settleRunning ends a run that its supervisor has not: as the supervisor had
+// already written, or else as orphaned.
+func (w *worker) settleRunning(ctx context.Context, r event.Run) error {
+	d := runlog.RunDir(w.cfg.StateDir, r.ID)
+	if w.Kill != nil {
+		if err := w.Kill(ctx, r.ID); err != nil {
+			return err
+		}
+	}
+	event.Reached(event.StepOrphanFound)
+	out, err := d.Outcome()
+	if errors.Is(err, fs.ErrNotExist) {
+		out, err = w.lastWord(d, r)
+	}
+	if err != nil {
+		return err
+	}
+	if out.State == event.RunOrphaned {
+		w.Log.Error("a run's supervisor died", "run", r.Number)
+	}
+	if !d.Ended() {
+		if err := publish(d, r, out); err != nil {
+			return err
+		}
+	}
+	_, err = w.store.Finish(ctx, r.ID, store.Final{State: out.State, Reason: out.Reason, FinishedAt: out.FinishedAt,
+		Duration: out.Duration, ReplacedBy: out.ReplacedBy, Jobs: jobsOf(r.ID, out)})
+	return err
+}
+
+// lastWord is the outcome of a run that has no outcome file: what its last event
+// says, if the supervisor died after that, else that it is orphaned.
+func (w *worker) lastWord(d runlog.Dir, r event.Run) (runlog.Outcome, error) {
+	out := runlog.Outcome{Run: r.ID, Number: r.Number, State: event.RunOrphaned,
+		Reason: "its supervisor died; what it had started was ended", FinishedAt: time.Now().UTC()}
+	records, err := d.Records()
+	if err != nil {
+		return out, err
+	}
+	jobs, err := w.store.Jobs(context.Background(), r.ID)
+	if err != nil {
+		return out, err
+	}
+	for _, j := range jobs {
+		if !j.State.Final() {
+			j.State = event.JobCanceled
+		}
+		out.Jobs = append(out.Jobs, runlog.JobOutcome{ID: j.ID, State: j.State, Attempt: j.Attempt, Reason: j.Reason, Duration: j.Duration})
+	}
+	if n := len(records); n > 0 {
+		last := records[n-1]
+		// How long it took until it was last heard of.
+		out.Duration = time.Duration(max(0, last.AtMS-records[0].AtMS)) * time.Millisecond
+		if last.Type == event.RunFinished {
+			out.State, out.Reason, out.Duration = event.RunState(last.State), last.Reason, time.Duration(last.DurationMS)*time.Millisecond
+			out.FinishedAt = time.UnixMilli(last.AtMS).UTC()
+		}
+	}
+	return out, nil
+}
+
+// publish completes a run's files: the last line of the report, the last event,
+// the outcome; each if it is not there yet.
+func publish(d runlog.Dir, r event.Run, out runlog.Outcome) error {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return fmt.Errorf("end run %d: %w", r.Number, err)
+	}
+	said, err := os.ReadFile(d.PushLog())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("end run %d: %w", r.Number, err)
+	}
+	if !endSaid(string(said), r.Number) {
+		a, err := runlog.Append(d.PushLog())
+		if err != nil {
+			return fmt.Errorf("end run %d: %w", r.Number, err)
+		}
+		err = a.Line(strings.TrimSuffix(report(r).End(out.State, out.Duration, out.Reason, nil), "\n"))
+		if cerr := a.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return fmt.Errorf("end run %d: %w", r.Number, err)
+		}
+	}
+	records, err := d.Records()
+	if err != nil {
+		return err
+	}
+	if n := len(records); n == 0 || records[n-1].Type != event.RunFinished {
+		a, err := runlog.Append(d.Events())
+		if err != nil {
+			return fmt.Errorf("end run %d: %w", r.Number, err)
+		}
+		err = a.Record(event.Record{AtMS: out.FinishedAt.UnixMilli(), Type: event.RunFinished, State: string(out.State),
+			Reason: out.Reason, DurationMS: out.Duration.Milliseconds()})
+		if cerr := a.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return fmt.Errorf("end run %d: %w", r.Number, err)
+		}
+	}
+	return d.WriteOutcome(out)
+}
+
+// endSaid reports whether a report has its last line.
+func endSaid(text string, number int64) bool {
+	line := text[strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n')+1:]
+	for _, word := range []string{"success", "error", "warning"} {
+		if strings.HasPrefix(line, fmt.Sprintf("%s: run %d ", word, number)) {
+			return true
+		}
+	}
+	return false
+}
+
+func jobsOf(runID string, out runlog.Outcome) []event.Job {
+	var jobs []event.Job
+	for _, j := range out.Jobs {
+		jobs = append(jobs, event.Job{RunID: runID, ID: j.ID, State: j.State, Attempt: j.Attempt, Reason: j.Reason, Duration: j.Duration})
+	}
+	return jobs
+}
+
+// Conclude completes the files of a run that is over in the store and never had
+// a supervisor, or one that could not write: canceled or replaced while it was
+// queued. It does nothing to a run whose files are complete.
+func Conclude(ctx context.Context, cfg *config.Config, st *store.Store, r event.Run) error {
+	d := runlog.RunDir(cfg.StateDir, r.ID)
+	if !r.State.Final() || d.Ended() {
+		return nil
+	}
+	jobs, err := st.Jobs(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	out := runlog.Outcome{Run: r.ID, Number: r.Number, State: r.State, Reason: r.Reason, FinishedAt: r.FinishedAt,
+		Duration: r.Duration, ReplacedBy: r.ReplacedBy}
+	for _, j := range jobs {
+		out.Jobs = append(out.Jobs, runlog.JobOutcome{ID: j.ID, State: j.State, Attempt: j.Attempt, Reason: j.Reason, Duration: j.Duration})
+	}
+	return publish(d, r, out)
+}
+
+func (w *worker) removeWorkspace(r event.Run) {
+	if keepsWorkspace(w.cfg, r) {
+		return
+	}
+	w.tell("remove the workspace of run "+r.ID, runlog.RunDir(w.cfg.StateDir, r.ID).RemoveWorkspace())
+}
+
+// keepsWorkspace reports whether the configuration keeps what the run worked in.
+func keepsWorkspace(cfg *config.Config, r event.Run) bool {
+	return cfg.KeepWorkspace == "always" || cfg.KeepWorkspace == "failed" && r.State != event.RunSucceeded
+}

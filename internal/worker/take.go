@@ -1,0 +1,123 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+	"time"
+
+	"quire/internal/event"
+	"quire/internal/runlog"
+	"quire/internal/spool"
+	"quire/internal/store"
+)
+
+// take brings every waiting push from the spool into the store.
+func (w *worker) take(ctx context.Context) {
+	names, err := w.spool.List()
+	if err != nil {
+		w.tell("read the spool", err)
+		return
+	}
+	for _, name := range names {
+		if ctx.Err() != nil {
+			return
+		}
+		if w.waiting(name) {
+			continue
+		}
+		if err := w.takeOne(ctx, name); err != nil {
+			w.tell("take push "+name, err)
+			w.failed(name)
+			continue
+		}
+		delete(w.backoff, name)
+	}
+}
+
+func (w *worker) takeOne(ctx context.Context, name string) error {
+	p, err := w.spool.Read(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, spool.ErrTorn):
+		w.Log.Error("a file in the spool is no push and is set aside", "file", name, "error", err)
+		return w.spool.Bad(name, err.Error())
+	case err != nil:
+		return err
+	}
+	if err := w.record(ctx, p); err != nil {
+		return err
+	}
+	if err := w.spool.Remove(p.ID); err != nil {
+		return err
+	}
+	event.Reached(event.StepUnspooled)
+	return nil
+}
+
+// record makes the runs of a push and answers its hook. It may be called again
+// for the same push, and then completes what is missing.
+func (w *worker) record(ctx context.Context, p event.Push) error {
+	plan, err := w.plan(ctx, p)
+	if err != nil {
+		return err
+	}
+	taken, err := w.store.TakePush(ctx, p, plan.runs, plan.notes, time.Now())
+	if err != nil {
+		return err
+	}
+	event.Reached(event.StepTaken)
+	answer := runlog.Taken{Push: p.ID, Notes: taken.Notes}
+	for _, r := range taken.Runs {
+		answer.Runs = append(answer.Runs, runlog.TakenRun{ID: r.ID, Number: r.Number, Ref: r.Ref, New: r.New})
+	}
+	if err := runlog.WriteTaken(w.cfg.StateDir, answer); err != nil {
+		return err
+	}
+	event.Reached(event.StepAnswered)
+	for _, d := range taken.Displaced {
+		event.Reached(event.StepDisplacing)
+		if d.Over {
+			w.tell("end run "+d.Run.ID, Conclude(ctx, w.cfg, w.store, d.Run))
+		}
+	}
+	if len(taken.Displaced) > 0 {
+		w.remind(ctx)
+	}
+	return nil
+}
+
+// remind signals supervisors of what was asked of them. The signal may have
+// been lost with whoever was to send it; that it comes twice does no harm.
+func (w *worker) remind(ctx context.Context) {
+	running, err := w.store.Running(ctx)
+	if err != nil {
+		w.tell("look for running runs", err)
+		return
+	}
+	for _, r := range running {
+		if r.Stop.State == "" {
+			continue
+		}
+		if err := r.Holder.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, store.ErrGone) {
+			w.tell("stop run "+r.ID, err)
+		}
+	}
+}
+
+// some names the first few of many refs.
+func some(refs []string) string {
+	const few = 5
+	short := make([]string, 0, few)
+	for i, ref := range refs {
+		if i == few {
+			short = append(short, "…")
+			break
+		}
+		short = append(short, runlog.Plain(event.ShortRef(ref)))
+	}
+	return strings.Join(short, ", ")
+}
