@@ -70,6 +70,7 @@ func (r *reception) record() bool {
 	if err != nil {
 		r.fail(err)
 	}
+	event.Reached(event.StepRefLines)
 	s, possible := r.prepare()
 	announcedAlready := false
 	if possible {
@@ -100,6 +101,7 @@ func (r *reception) record() bool {
 		r.fail(notRecorded(err, r.conf.StateDir))
 		return false
 	}
+	event.Reached(event.StepSpooled)
 	if r.faulty != nil {
 		r.fail(errors.New("the push is recorded and waits until quire's configuration is right: " + firstFault(r.faulty)))
 	}

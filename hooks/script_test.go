@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -20,8 +21,11 @@ import (
 	"quire/internal/spool"
 )
 
-// prefix holds the real programs, laid out as installed.
-var prefix string
+// prefix holds the real programs, laid out as installed; source is the tree.
+var prefix, source string
+
+// goEnv is where Go keeps things, for scripts that build with another HOME.
+var goEnv map[string]string
 
 func TestMain(m *testing.M) { os.Exit(withPrograms(m)) }
 
@@ -32,13 +36,25 @@ func withPrograms(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(prefix)
+	if source, err = filepath.Abs(".."); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &goEnv)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "go env:", err)
+		return 1
+	}
 	os.Chmod(prefix, 0o755) // a test pushes as another user
 	for out, pkg := range map[string]string{
 		"libexec/quire/post-receive": "quire/hooks/post-receive",
 		"libexec/quire/pre-receive":  "quire/hooks/pre-receive",
 		"bin/quire":                  "quire/cmd/quire",
 	} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(prefix, out), pkg)
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(prefix, out), pkg) // as install.sh, whose build then finds the packages done
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, out)
@@ -111,6 +127,7 @@ func setup(env *testscript.Env) error {
 		{"STATE", filepath.Join(env.WorkDir, "state")},
 		{"QUIRE_CONFIG", filepath.Join(env.WorkDir, "config.toml")},
 		{"GIT_CONFIG_NOSYSTEM", "1"}, {"GIT_CONFIG_GLOBAL", filepath.Join(home, ".gitconfig")},
+		{"SOURCE", source}, {"GOCACHE", goEnv["GOCACHE"]}, {"GOMODCACHE", goEnv["GOMODCACHE"]}, {"GOPATH", goEnv["GOPATH"]}, {"GOPROXY", goEnv["GOPROXY"]}, {"GOFLAGS", goEnv["GOFLAGS"]},
 		{"A", strings.Repeat("1", 40)}, {"B", strings.Repeat("2", 40)}, {"ZERO", strings.Repeat("0", 40)},
 	} {
 		env.Setenv(v[0], v[1])
