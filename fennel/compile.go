@@ -133,7 +133,8 @@ func (k *Compiler) chunk(source []byte, opts Options) (chunk []ast.Stmt, err err
 
 // compilation is the state of one program's compilation.
 type compilation struct {
-	text       bool // the output is Lua text, to be run elsewhere
+	suffixes   map[string]int // of names that are shadowed very often
+	text       bool           // the output is Lua text, to be run elsewhere
 	k          *Compiler
 	opts       *Options
 	root       *Scope
@@ -375,6 +376,9 @@ func (c *compilation) reference(x *Sym, s *Scope, read bool) expr {
 		first = "$1"
 	}
 	bound := s.lookup(first)
+	if s.hashfn && first[0] == '$' {
+		bound = c.hashBinding(first, bound, s)
+	}
 	if bound != nil && bound.meta != nil {
 		bound.meta.used = true
 		if bound.meta.lua != nil {
@@ -410,6 +414,24 @@ func (c *compilation) reference(x *Sym, s *Scope, read bool) expr {
 		e = c.field(e, p, line)
 	}
 	return expr{e, valueExpr}
+}
+
+// hashBinding finds $1 to $9 of the innermost hash function. A macro may bring one in that the body does not mention.
+func (c *compilation) hashBinding(name string, bound *binding, s *Scope) *binding {
+	i, ok := hashArg(name)
+	if !ok {
+		return bound
+	}
+	for ; s != nil; s = s.parent {
+		if b := s.names.find(name); b != nil {
+			return b
+		}
+		if s.hashRoot != nil {
+			c.declareHash(s, i)
+			return s.names.find(name)
+		}
+	}
+	return bound
 }
 
 func (c *compilation) global(name string, line int) ast.Expr {

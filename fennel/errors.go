@@ -191,6 +191,9 @@ func failIn(at, fallback Node, format string, args ...any) {
 	if len(args) > 0 {
 		msg = fmt.Sprintf(format, args...)
 	}
+	if len(msg) > 64*longestMessage {
+		msg = strings.ToValidUTF8(msg[:64*longestMessage], "") + "…"
+	}
 	where := at
 	if where == nil || !where.position().known() {
 		if fallback != nil {

@@ -654,8 +654,14 @@ func (r *reader) unclosed() {
 	r.fail(fmt.Sprintf("expected closing delimiter%s %s", plural, b.String()), 0, true)
 }
 
+// longestMessage keeps a token of megabytes out of an error.
+const longestMessage = 500
+
 // fail raises a parse error adjust columns from the reader's place; with span the mark reaches to that place.
 func (r *reader) fail(msg string, adjust int, span bool) {
+	if len(msg) > longestMessage {
+		msg = strings.ToValidUTF8(msg[:longestMessage], "") + "…"
+	}
 	e := &Error{
 		Kind: ParseError, File: r.file.name, Line: int(r.line), Col: int(r.col) + adjust,
 		Message: msg, Advice: advise(msg),

@@ -29,11 +29,12 @@ type symMeta struct {
 // Scope is a region of a program and what its names mean. Scopes nest; the root of a compilation counts generated
 // names, so that all of them differ.
 type Scope struct {
-	parent *Scope
-	root   *Scope // counts gensyms
-	vararg bool
-	hashfn bool
-	depth  int
+	parent   *Scope
+	root     *Scope // counts gensyms
+	vararg   bool
+	hashfn   bool
+	hashRoot *List // the hash function whose body this is
+	depth    int
 
 	names     nameTable
 	macros    map[string]*macro
@@ -341,6 +342,9 @@ func (c *compilation) checkBinding(sym *Sym, s *Scope, at Node, isMacro bool) {
 	}
 }
 
+// fewNames is how often a name may be shadowed before the search for a free one goes on where it ended last time.
+const fewNames = 10
+
 // declare gives a symbol a Lua name in the scope, or in d to take effect later.
 func (c *compilation) declare(sym *Sym, s *Scope, at Node, mutable bool, d *deferred) string {
 	c.checkBinding(sym, s, at, false)
@@ -350,7 +354,16 @@ func (c *compilation) declare(sym *Sym, s *Scope, at Node, mutable bool, d *defe
 	base := c.mangleLocal(sym.Name)
 	name := base
 	for n := 0; s.taken(name); n++ {
-		name += strconv.Itoa(n)
+		if n == fewNames {
+			n = max(n, c.suffixes[base])
+			if c.suffixes == nil {
+				c.suffixes = map[string]int{}
+			}
+		}
+		name = base + strconv.Itoa(n)
+		if n >= fewNames {
+			c.suffixes[base] = n + 1
+		}
 	}
 	b := binding{name: sym.Name, lua: name, meta: &symMeta{symbol: sym, mutable: mutable}}
 	if d == nil {

@@ -251,19 +251,24 @@ func specialHashfn(c *compilation, x *List, s *Scope, b *block, w want) ([]expr,
 	}
 	f := newScope(s)
 	f.vararg, f.hashfn = false, true
-	var params [9]string
-	for i, name := range hashArgs {
-		params[i] = c.declare(&Sym{Pos: x.Pos, Name: name}, f, x, false, nil)
-	}
+	f.hashRoot = x
 	items := []Node{x.Items[1]}
-	if hashVararg(items) {
-		f.vararg = true
+	args, vararg := scanHash(items)
+	for i := range args {
+		c.declareHash(f, i)
 	}
+	f.vararg = vararg
 	chunk := &block{}
 	c.compile(items[0], f, chunk, want{nval: anyValues, tail: true})
 	used := 0
+	var params []string
 	for i, name := range hashArgs {
-		if f.names.find(name).meta.used {
+		b := f.names.find(name)
+		if b == nil {
+			break
+		}
+		params = append(params, b.lua)
+		if b.meta.used {
 			used = i + 1
 		}
 	}
@@ -271,33 +276,65 @@ func specialHashfn(c *compilation, x *List, s *Scope, b *block, w want) ([]expr,
 		failAt(x, "$ and $... in hashfn are mutually exclusive")
 	}
 	from, to := c.lineOf(x), c.endOf(x)
-	fn := c.function(append([]string(nil), params[:used]...), f.vararg, chunk.body(), from, to)
+	fn := c.function(params[:used], f.vararg, chunk.body(), from, to)
 	return c.single(fn, nameExpr), false
 }
 
-// hashVararg replaces $... by ... in a body, outside of hash functions inside it, and says whether it found any.
-func hashVararg(items []Node) bool {
-	found := false
+// declareHash makes the argument $i+1 of a hash function, and those before it.
+func (c *compilation) declareHash(f *Scope, i int) {
+	for j := 0; j <= i; j++ {
+		if f.names.find(hashArgs[j]) == nil {
+			c.declare(&Sym{Pos: f.hashRoot.Pos, Name: hashArgs[j]}, f, f.hashRoot, false, nil)
+		}
+	}
+}
+
+// hashArg is the number of the argument that a name like $ or $3 stands for, from 0.
+func hashArg(name string) (int, bool) {
+	switch {
+	case name == "$":
+		return 0, true
+	case len(name) == 2 && name[0] == '$' && name[1] >= '1' && name[1] <= '9':
+		return int(name[1] - '1'), true
+	}
+	return 0, false
+}
+
+// scanHash replaces $... by ... in the body of a hash function, outside of hash functions inside it, and says how many
+// arguments it mentions and whether it takes any number.
+func scanHash(items []Node) (args int, vararg bool) {
+	see := func(list []Node) {
+		n, v := scanHash(list)
+		args, vararg = max(args, n), vararg || v
+	}
 	for i, n := range items {
 		switch x := n.(type) {
 		case *Sym:
 			if x.Name == "$..." {
 				items[i] = &Varg{Pos: x.Pos}
-				found = true
+				vararg = true
+				continue
+			}
+			first := x.Name
+			if x.multi != nil {
+				first = x.multi.parts[0]
+			}
+			if k, ok := hashArg(first); ok {
+				args = max(args, k+1)
 			}
 		case *List:
 			if len(x.Items) > 0 && isSym(x.Items[0], "hashfn") {
 				continue
 			}
-			found = hashVararg(x.Items) || found
+			see(x.Items)
 		case *Seq:
-			found = hashVararg(x.Items) || found
+			see(x.Items)
 		case *Table:
-			found = hashVararg(x.Keys) || found
-			found = hashVararg(x.Vals) || found
+			see(x.Keys)
+			see(x.Vals)
 		}
 	}
-	return found
+	return args, vararg
 }
 
 // escapeComment keeps text from ending the comment that holds it.
