@@ -72,23 +72,29 @@ func readIdentities(cfg *config.Config, path string) ([]age.Identity, []string, 
 	return identities, warnings, nil
 }
 
-// Encrypt encrypts value for every identity of the configuration's identity
-// file, in age's armored format, as `age = """…"""` takes it.
+// Encrypt encrypts value for the identities of the configuration's identity
+// file, in age's armored format, as `age = """…"""` takes it. If some of them are
+// post-quantum ones it is for those only: age refuses to mix the kinds, since
+// the weaker one would decide.
 func Encrypt(cfg *config.Config, value string) (string, error) {
 	identities, _, err := readIdentities(cfg, source{cfg: cfg}.path(cfg.Identity))
 	if err != nil {
 		return "", err
 	}
-	var recipients []age.Recipient
+	var classic, hybrid []age.Recipient
 	for _, id := range identities {
 		switch id := id.(type) {
 		case *age.X25519Identity:
-			recipients = append(recipients, id.Recipient())
+			classic = append(classic, id.Recipient())
 		case *age.HybridIdentity:
-			recipients = append(recipients, id.Recipient())
+			hybrid = append(hybrid, id.Recipient())
 		default:
 			return "", fmt.Errorf("age identity of type %T has no recipient that quire knows; encrypt with the age program", id)
 		}
+	}
+	recipients := hybrid
+	if len(recipients) == 0 {
+		recipients = classic
 	}
 	var out bytes.Buffer
 	armored := armor.NewWriter(&out)

@@ -36,8 +36,6 @@ const (
 	depthBits = 12      // meta>>depthBits is the depth, so a pattern has at most 1 MiB
 )
 
-const maxPattern = 1<<(32-depthBits) - 1
-
 func (n node) depth() int { return int(n.meta >> depthBits) }
 
 // found is what ends at a state: the longest pattern, and the best name of all
@@ -61,8 +59,8 @@ type pattern struct {
 	text, name string
 }
 
-// newAutomaton compiles patterns; those that are empty or too long for a node
-// must have been left out.
+// newAutomaton compiles patterns, of which none may be empty or longer than a
+// node can count (maxValue sees to that).
 func newAutomaton(patterns []pattern) *automaton {
 	patterns = sortedPatterns(patterns)
 	b := newBuilder(patterns)

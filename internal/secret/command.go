@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +28,7 @@ const maxStderr = 4 << 10
 // is over in any way, so that nothing it started keeps the value.
 func (s source) command(ctx context.Context, d config.Secret) (fetched, error) {
 	name := commandName(d.Command)
-	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit, errCommandLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, errCommandLimit)
 	defer cancel()
 
 	stdout, stderr := &head{limit: maxValue + 2}, &tail{limit: maxStderr}
@@ -43,9 +42,12 @@ func (s source) command(ctx context.Context, d config.Secret) (fetched, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second // for who left the group and kept the pipe
 	err := runGroup(ctx, cmd)
-	value := trimNewline(stdout.String())
+	value := trimNewline(string(stdout.kept))
+	if len(value) > maxValue {
+		return fetched{value: value}, nil // which Vault.fetch refuses
+	}
 
-	said := strings.TrimSpace(s.redactOutput(d.Name, value, stderr.String()))
+	said := strings.TrimSpace(s.redactOutput(d.Name, value, string(stderr.kept)))
 	switch {
 	case err == nil:
 		f := fetched{value: value}
@@ -54,7 +56,7 @@ func (s source) command(ctx context.Context, d config.Secret) (fetched, error) {
 		}
 		return f, nil
 	case errors.Is(err, errCommandLimit):
-		err = fmt.Errorf("the command %s was killed after %v; it must not ask a person (is an agent locked?)", name, commandLimit)
+		err = fmt.Errorf("the command %s was killed after %v; it must not ask a person (is an agent locked?)", name, s.limit)
 	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
 		return fetched{}, fmt.Errorf("the command %s cannot be run: %w; install it, or name its full path", name, err)
 	default:
@@ -142,25 +144,33 @@ func withoutGit(environ []string) []string {
 	return kept
 }
 
-// head keeps the first bytes written to it and counts as written the rest.
+// head keeps the first bytes written to it, and wants no more: its error closes
+// the pipe, which ends a command that does not end by itself. (It does not embed
+// its buffer, whose ReadFrom io.Copy would use instead of Write.)
 type head struct {
-	bytes.Buffer
+	kept  []byte
 	limit int
 }
 
+var errEnough = errors.New("more than a secret holds")
+
 func (h *head) Write(p []byte) (int, error) {
-	h.Buffer.Write(p[:min(len(p), h.limit-h.Len())])
-	return len(p), nil
+	n := min(len(p), h.limit-len(h.kept))
+	h.kept = append(h.kept, p[:n]...)
+	if n < len(p) {
+		return n, errEnough
+	}
+	return n, nil
 }
 
 // tail keeps the last bytes written to it.
 type tail struct {
-	bytes.Buffer
+	kept  []byte
 	limit int
 }
 
 func (t *tail) Write(p []byte) (int, error) {
-	t.Buffer.Write(p[max(0, len(p)-t.limit):])
-	t.Next(max(0, t.Len()-t.limit))
+	t.kept = append(t.kept, p[max(0, len(p)-t.limit):]...)
+	t.kept = append(t.kept[:0], t.kept[max(0, len(t.kept)-t.limit):]...)
 	return len(p), nil
 }

@@ -48,8 +48,10 @@ func formsOf(value string) forms {
 		for _, sep := range core {
 			f.add(strings.Join(group, sep))
 		}
+		// In forty ways of indenting, so only where that is small: a hundred
+		// lines that are all short are a list, and found as it is.
 		for _, sep := range indents {
-			if text := strings.Join(group, sep); !opensBlank(text) {
+			if text := strings.Join(group, sep); len(text) <= everyForm && !opensBlank(text) {
 				f.plain = append(f.plain, text)
 			}
 		}

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -28,20 +29,23 @@ var stale = new(matcher)
 // NewRedactor makes a Redactor that knows nothing yet.
 func NewRedactor() *Redactor { return &Redactor{} }
 
-// Add makes the value known as name, to everything written from now on.
+// Add makes the value known as name, to everything written from now on. A value
+// that is longer than a Vault gives is looked for piece by piece.
 func (r *Redactor) Add(name, value string) {
-	if !redactable(value) {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, s := range r.secrets {
-		if s == (pattern{value, name}) {
-			return
-		}
+	for len(value) > maxValue+MinLength {
+		r.add(pattern{value[:maxValue], name})
+		value = value[maxValue:]
 	}
-	r.secrets = append(r.secrets, pattern{value, name})
-	r.current.Store(stale)
+	r.add(pattern{value, name})
+}
+
+func (r *Redactor) add(p pattern) {
+	if redactable(p.text) && !slices.Contains(r.secrets, p) {
+		r.secrets = append(r.secrets, p)
+		r.current.Store(stale)
+	}
 }
 
 func (r *Redactor) matcher() *matcher {

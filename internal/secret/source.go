@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"quire/internal/config"
 )
@@ -16,7 +17,8 @@ import (
 // source fetches values from where the configuration says they are.
 type source struct {
 	cfg      *config.Config
-	redactor *Redactor // for what a secret's command says on its standard error
+	redactor *Redactor     // for what a secret's command says on its standard error
+	limit    time.Duration // of a secret's command
 }
 
 // fetched is a value and what a person should know of its source.

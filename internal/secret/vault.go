@@ -137,7 +137,7 @@ func (v *Vault) Check(ctx context.Context, name string) (Finding, error) {
 
 // fetch asks the source and refuses what cannot be a secret.
 func (v *Vault) fetch(ctx context.Context, d config.Secret) (fetched, error) {
-	f, err := source{cfg: v.cfg, redactor: v.redactor}.fetch(ctx, d)
+	f, err := source{v.cfg, v.redactor, commandLimit}.fetch(ctx, d)
 	switch {
 	case err != nil:
 		return fetched{}, fmt.Errorf("secret %s: %w", d.Name, err)
@@ -152,9 +152,10 @@ func (v *Vault) fetch(ctx context.Context, d config.Secret) (fetched, error) {
 	return f, nil
 }
 
-// maxValue bounds a value, in bytes. With every byte written \u00XX it is still
-// within what a node of the automaton can count (see depthBits).
-const maxValue = 128 << 10
+// maxValue bounds a value, in bytes, and so the automaton that looks for its
+// forms. With every byte written \u00XX it is still within what a node can count
+// (see depthBits).
+const maxValue = 64 << 10
 
 func emptyAdvice(d config.Secret) string {
 	switch d.Source() {
