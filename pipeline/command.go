@@ -63,9 +63,7 @@ func commandOf(v lua.LValue, primitive string) (Command, error) {
 		cmd.Shell = string(v)
 	case *lua.LTable:
 		n := v.Len()
-		named := false
-		v.ForEach(func(k, _ lua.LValue) { named = named || !indexWithin(k, n) })
-		if n == 0 || named {
+		if n == 0 || !isList(v) {
 			return cmd, fmt.Errorf("%s: cmd must be a non-empty sequence of strings or a shell string", primitive)
 		}
 		for i := 1; i <= n; i++ {

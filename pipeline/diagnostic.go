@@ -3,7 +3,9 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"quire/fennel"
@@ -97,7 +99,9 @@ func (ds Diagnostics) inOrder(mainFile string) Diagnostics {
 }
 
 // ofCompiler is a compile error of Fennel's as it is: same place, same words.
-func ofCompiler(err error) Diagnostics {
+// An error that a macro raised arrives inside that of the macro's call; it is
+// the inner one, which knows more, that is told. text finds a file's text.
+func ofCompiler(err error, text func(file string) []byte) Diagnostics {
 	var fe *fennel.Error
 	if !errors.As(err, &fe) {
 		return Diagnostics{{Message: err.Error()}}
@@ -115,5 +119,18 @@ func ofCompiler(err error) Diagnostics {
 		}
 		d.Advice += "Try " + a + "."
 	}
+	if m := nestedError.FindStringSubmatch(fe.Message); m != nil {
+		d.Message, d.Advice = m[4], ""
+		if source := text(m[1]); source != nil {
+			d.File = m[1]
+			d.Line, _ = strconv.Atoi(m[2])
+			d.Col, _ = strconv.Atoi(m[3])
+			d.EndCol = endOfForm(source, d.Line, d.Col)
+			d.Excerpt = fennel.Excerpt(source, d.Line, d.Col, d.EndCol)
+		}
+	}
 	return Diagnostics{d}
 }
+
+// nestedError is the first line of a compile error that is another's message.
+var nestedError = regexp.MustCompile(`^([^\n]*?):(\d+|\?):(\d+|\?): ((?:Compile|Parse) error: [^\n]*)`)

@@ -31,7 +31,7 @@ func readFields(t *lua.LTable, known ...string) *fields {
 	if t == nil {
 		return f
 	}
-	t.ForEach(func(k, _ lua.LValue) {
+	for k := range pairs(t) {
 		name, ok := k.(lua.LString)
 		switch {
 		case !ok:
@@ -43,7 +43,7 @@ func readFields(t *lua.LTable, known ...string) *fields {
 			}
 			f.faults = append(f.faults, fault{string(name), true, fmt.Sprintf("unknown field `%s`", printable(string(name))), advice})
 		}
-	})
+	}
 	return f
 }
 
@@ -161,25 +161,25 @@ func (f *fields) environment(key string) map[string]string {
 		return nil
 	}
 	env := map[string]string{}
-	t.ForEach(func(k, v lua.LValue) {
+	for k, v := range pairs(t) {
 		name, ok := k.(lua.LString)
 		switch {
 		case !ok || name == "" || strings.ContainsAny(string(name), "=\x00"):
 			f.add(key, fmt.Sprintf(":%s has %s for a variable's name", key, viewScalar(k)), "")
-			return
+			continue
 		case v.Type() != lua.LTString && v.Type() != lua.LTNumber:
 			f.add(key, fmt.Sprintf(":%s must have strings as values, got %s for %s", key, v.Type(), name), "")
-			return
+			continue
 		case strings.Contains(v.String(), "\x00"):
 			f.add(key, fmt.Sprintf(":%s has a zero byte in %s, which no environment can hold", key, name), "")
-			return
+			continue
 		}
 		if n, isNumber := v.(lua.LNumber); isNumber {
 			env[string(name)] = viewScalar(n)
-			return
+			continue
 		}
 		env[string(name)] = v.String()
-	})
+	}
 	return env
 }
 
@@ -211,9 +211,18 @@ func stringList(v lua.LValue) (items []string, ok bool) {
 		}
 		items = append(items, string(s))
 	}
-	ok = true
-	t.ForEach(func(k, _ lua.LValue) { ok = ok && indexWithin(k, n) })
-	return items, ok
+	return items, isList(t)
+}
+
+// isList reports whether a table has no keys but 1 … n. An empty one is a list.
+func isList(t *lua.LTable) bool {
+	n := t.Len()
+	for k := range pairs(t) {
+		if !indexWithin(k, n) {
+			return false
+		}
+	}
+	return true
 }
 
 // typeOfList names what is there in place of a list of strings.

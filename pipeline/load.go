@@ -44,7 +44,7 @@ func (l *loading) run() {
 	}()
 	prog, err := compileProgram(l.clock.ctx, l.src)
 	if err != nil {
-		l.err = l.overLimitOr(ofCompiler(err))
+		l.err = l.overLimitOr(ofCompiler(err, prog.textOf))
 		return
 	}
 	rec := newRecorder(l.src.Name)

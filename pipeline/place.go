@@ -88,7 +88,11 @@ func (p *places) form(at call) *fennel.List {
 		byLine = map[int][]*fennel.List{}
 		if nodes, err := fennel.Read(p.text(at.file), at.file); err == nil {
 			for _, n := range nodes {
-				collectCalls(n, byLine)
+				walk(n, func(n fennel.Node) {
+					if list, ok := n.(*fennel.List); ok && len(list.Items) > 0 {
+						byLine[int(list.Line)] = append(byLine[int(list.Line)], list)
+					}
+				})
 			}
 		}
 		p.calls[at.file] = byLine
@@ -115,24 +119,22 @@ func (p *places) form(at call) *fennel.List {
 	return best
 }
 
-// collectCalls files every list under the line where it begins.
-func collectCalls(n fennel.Node, byLine map[int][]*fennel.List) {
+// walk visits a form and all that is in it.
+func walk(n fennel.Node, visit func(fennel.Node)) {
+	visit(n)
 	switch n := n.(type) {
 	case *fennel.List:
-		if len(n.Items) > 0 {
-			byLine[int(n.Line)] = append(byLine[int(n.Line)], n)
-		}
 		for _, item := range n.Items {
-			collectCalls(item, byLine)
+			walk(item, visit)
 		}
 	case *fennel.Seq:
 		for _, item := range n.Items {
-			collectCalls(item, byLine)
+			walk(item, visit)
 		}
 	case *fennel.Table:
 		for i := range n.Keys {
-			collectCalls(n.Keys[i], byLine)
-			collectCalls(n.Vals[i], byLine)
+			walk(n.Keys[i], visit)
+			walk(n.Vals[i], visit)
 		}
 	}
 }
@@ -226,4 +228,22 @@ func wholeLine(text []byte, line int) (col, end int) {
 	col = utf8.RuneCount(text[:len(text)-len(trimmed)])
 	end = col + utf8.RuneCount(bytes.TrimRight(trimmed, " \t\r")) - 1
 	return col, max(col, end)
+}
+
+// endOfForm is the last column of the form that begins at a place, col itself
+// if none is found there.
+func endOfForm(text []byte, line, col int) int {
+	nodes, err := fennel.Read(text, "")
+	if err != nil {
+		return col
+	}
+	end := col
+	for _, n := range nodes {
+		walk(n, func(n fennel.Node) {
+			if s, ok := spanOf(n, text); ok && s.line == line && s.col == col {
+				end = s.end
+			}
+		})
+	}
+	return end
 }

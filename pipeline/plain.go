@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"iter"
 	"math"
 
 	lua "github.com/yuin/gopher-lua"
@@ -99,31 +100,37 @@ func (f *freezer) table(t *lua.LTable, depth int) (plain, *unplain) {
 		}
 		out.list = append(out.list, p)
 	}
-	var bad *unplain
-	t.ForEach(func(k, v lua.LValue) {
-		if bad != nil || indexWithin(k, len(out.list)) {
-			return
+	for k, v := range pairs(t) {
+		if indexWithin(k, len(out.list)) {
+			continue
 		}
 		switch k.(type) {
 		case lua.LString, lua.LNumber, lua.LBool:
 		default:
-			bad = &unplain{why: fmt.Sprintf("has a %s as a key; only strings, numbers and booleans can leave a job", k.Type())}
-			return
+			return nil, &unplain{why: fmt.Sprintf("has a %s as a key; only strings, numbers and booleans can leave a job", k.Type())}
 		}
 		key, _ := f.value(k, depth)
-		value, b := f.value(v, depth+1)
-		if b != nil {
-			bad = b.in(k)
-			return
+		value, bad := f.value(v, depth+1)
+		if bad != nil {
+			return nil, bad.in(k)
 		}
 		out.keys = append(out.keys, key)
 		out.values = append(out.values, value)
-	})
-	if bad != nil {
-		return nil, bad
 	}
 	f.done[t] = out
 	return out, nil
+}
+
+// pairs goes over a table in the order of next(), without its metamethods.
+// LTable.ForEach would go in the random order of a Go map.
+func pairs(t *lua.LTable) iter.Seq2[lua.LValue, lua.LValue] {
+	return func(yield func(lua.LValue, lua.LValue) bool) {
+		for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
 }
 
 // indexWithin reports whether k is one of the indices 1 … n.

@@ -209,6 +209,8 @@ var sandboxGlobals = sync.OnceValue(func() []string {
 	L := vm.New(vm.Options{Kind: vm.Sandbox})
 	defer vm.Close(L)
 	var names []string
-	L.G.Global.ForEach(func(k, _ lua.LValue) { names = append(names, k.String()) })
+	for k := range pairs(L.G.Global) {
+		names = append(names, k.String())
+	}
 	return names
 })

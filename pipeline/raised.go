@@ -26,14 +26,10 @@ type raised struct {
 const maxReason = 4 << 10
 
 func (r raised) Error() string {
-	text := r.text
-	if len(text) > maxReason {
-		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
-	}
 	if r.file == "" {
-		return text
+		return r.text
 	}
-	return fmt.Sprintf("%s:%d: %s", r.file, r.line, text)
+	return fmt.Sprintf("%s:%d: %s", r.file, r.line, r.text)
 }
 
 // protect calls the function below nargs arguments on the stack, and leaves
@@ -105,6 +101,9 @@ func (p *program) raisedFrom(L *lua.LState, fault any) raised {
 		r.file, r.line = c.file, c.line
 		r.text = ofGo(r.text)
 	}
+	if len(r.text) > maxReason {
+		r.text = strings.ToValidUTF8(r.text[:maxReason], "") + "…"
+	}
 	return r
 }
 
@@ -139,7 +138,7 @@ func (p *program) diagnose(err error) Diagnostics {
 		return Diagnostics{{File: p.name, Message: err.Error()}}
 	}
 	if broken := p.lib.broken(r.text); broken != nil {
-		return ofCompiler(broken)
+		return ofCompiler(broken, p.textOf)
 	}
 	d := Diagnostic{File: r.file, Line: r.line, Message: r.text}
 	if d.File == "" {

@@ -89,7 +89,7 @@ func (r *recorder) forms() map[string]lua.LGFunction {
 				}
 			}
 			f(L, at, args)
-			if r.full = r.full || len(r.faults) >= maxDiagnostics; r.full {
+			if r.full {
 				L.RaiseError("there are too many errors to go on")
 			}
 			return 0
@@ -116,6 +116,10 @@ func caller(L *lua.LState, form string) call {
 }
 
 func (r *recorder) fault(at call, p part, message, advice string) {
+	if len(r.faults) == maxDiagnostics {
+		r.full = true
+		return
+	}
 	r.faults = append(r.faults, placed{at, p, message, advice})
 }
 
@@ -156,9 +160,7 @@ func jobOptions(args []lua.LValue) (*lua.LTable, bool) {
 	if !ok || len(args) > 2 {
 		return nil, false
 	}
-	n, named := t.Len(), false
-	t.ForEach(func(k, _ lua.LValue) { named = named || !indexWithin(k, n) })
-	return t, named
+	return t, !isList(t)
 }
 
 // jobID checks a job's id, and that there is room for one more job.
