@@ -219,6 +219,7 @@ if [ "$mode" = demo ]; then
   mkdir -p "$work/bin" "$work/libexec/quire"
   build "$work/bin" ./cmd/quire ./cmd/demo
   build "$work/libexec/quire" ./hooks/post-receive ./hooks/pre-receive
+  [ -z "$keep" ] || trap - EXIT # its programs stay too
   status=0
   "$work/bin/demo" $keep || status=$? # ctrl-C reaches it too, and it cleans up
   exit "$status"

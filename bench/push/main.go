@@ -7,6 +7,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -76,9 +77,16 @@ const (
 	cold hook = "quire, no worker running"
 )
 
-func (b *bench) row(repo string, h hook, n int) error {
-	if err := b.install(h); err != nil {
+func (b *bench) row(repo string, h hook, n int) (err error) {
+	if err := errors.Join(b.install(h), b.configure(h)); err != nil {
 		return err
+	}
+	if h == warm {
+		end, err := b.startWorker()
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, end()) }()
 	}
 	var without, with, ratio []float64
 	const warmUp = 3
@@ -86,8 +94,10 @@ func (b *bench) row(repo string, h hook, n int) error {
 		if _, err := b.output(b.client(), "git", "commit", "-q", "--allow-empty", "-m", fmt.Sprint(repo, h, i)); err != nil {
 			return err
 		}
-		if err := b.before(h); err != nil {
-			return err
+		if h == cold {
+			if err := b.settle(); err != nil {
+				return err
+			}
 		}
 		times := map[string]float64{}
 		order := []string{"plain.git", "hooked.git"}

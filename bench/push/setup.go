@@ -14,12 +14,6 @@ import (
 
 // build builds the binaries as install.sh does.
 func (b *bench) build() error {
-	// The worker leaves as soon as it is idle; warm pushes are made while this
-	// program holds its lock and it is asleep (see before).
-	config := fmt.Sprintf("state_dir = %q\nlinger = \"1s\"\n[hook]\nwait = \"none\"\n", b.stateDir())
-	if err := os.WriteFile(filepath.Join(b.dir, "config.toml"), []byte(config), 0o600); err != nil {
-		return err
-	}
 	empty := filepath.Join(b.dir, "empty")
 	if err := os.MkdirAll(empty, 0o755); err != nil {
 		return err
@@ -116,28 +110,31 @@ func (b *bench) install(h hook) error {
 	return os.Symlink(filepath.Join(b.dir, "libexec", "quire", target), path)
 }
 
-// before makes the push meet a worker, or none.
-func (b *bench) before(h hook) error {
-	switch h {
-	case cold:
-		return b.settle()
-	case warm:
-		if b.workerRuns() {
-			return nil
-		}
-		cmd := exec.Command(filepath.Join(b.dir, "bin", "quire"), "worker")
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "QUIRE_CONFIG=" + filepath.Join(b.dir, "config.toml")}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if err := cmd.Start(); err != nil {
-			return err
-		}
-		go cmd.Wait() // it leaves by itself
-		return await("the worker to start", b.workerRuns)
+// configure says how long an idle worker stays: through a whole row of pushes,
+// or not at all.
+func (b *bench) configure(h hook) error {
+	linger := "10m"
+	if h == cold {
+		linger = "1ms"
 	}
-	return nil
+	config := fmt.Sprintf("state_dir = %q\nlinger = %q\n[hook]\nwait = \"none\"\n", b.stateDir(), linger)
+	return os.WriteFile(filepath.Join(b.dir, "config.toml"), []byte(config), 0o600)
 }
 
-// settle waits until the worker has left.
+// startWorker starts one, idle, and returns what ends it.
+func (b *bench) startWorker() (end func() error, err error) {
+	cmd := exec.Command(filepath.Join(b.dir, "bin", "quire"), "worker")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "QUIRE_CONFIG=" + filepath.Join(b.dir, "config.toml")}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	end = func() error {
+		return errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
+	}
+	return end, await("the worker to start", b.workerRuns)
+}
+
+// settle waits until no worker runs.
 func (b *bench) settle() error {
 	return await("the worker to leave", func() bool { return !b.workerRuns() })
 }
