@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"quire/internal/event"
+	"quire/internal/runlog"
+	"quire/internal/worker"
+)
+
+func newRetryCommand() *cobra.Command {
+	var asJSON, follow bool
+	cmd := &cobra.Command{
+		Use:   "retry RUN",
+		Short: "Run the same commit again, as if it were pushed again",
+		Long: `Make a new run of a finished run's commit, with the same push as its source.
+The old run stays as it is; the new one names it.`,
+		Example:           "  quire retry 42\n  quire retry -f last",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeRuns,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			d, err := openDesk(ctx)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			old, err := d.resolve(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if !old.State.Final() {
+				return failedError{error: fmt.Errorf("run %d is %s; cancel it first, or wait", old.Number, old.State)}
+			}
+			run, err := worker.Retry(ctx, d.cfg, d.store, old.ID)
+			if err != nil {
+				return err
+			}
+			if err := startWorker(d.cfg); err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if follow {
+				dir := runlog.RunDir(d.cfg.StateDir, run.ID)
+				if _, err := runlog.Follow(ctx, out, dir.PushLog(), 0, dir.Ended); err != nil {
+					return err
+				}
+				if run, err = d.store.Run(ctx, run.ID); err != nil {
+					return err
+				}
+			}
+			switch {
+			case asJSON:
+				err = printJSON(out, run)
+			case !follow:
+				_, err = fmt.Fprintf(out, "run %d repeats run %d; watch it with: quire log -f %d\n", run.Number, old.Number, run.Number)
+			}
+			if err == nil && follow && run.State != event.RunSucceeded {
+				err = errFailed
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the new run until it is over; exit status 1 if it does not succeed")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the new run as JSON")
+	return cmd
+}
