@@ -20,6 +20,7 @@ const (
 	ClassBroken        Class = "broken-source"
 	ClassObjectMissing Class = "object-missing" // here
 	ClassBadTarget     Class = "bad-target"     // the URL, or the credential for it
+	ClassSecret        Class = "secret"         // it could not be fetched
 	ClassAuth          Class = "auth"           // 401, or SSH's "permission denied"
 	ClassForbidden     Class = "forbidden"      // 403
 	ClassNotFound      Class = "not-found"      // 404
@@ -214,7 +215,7 @@ next:
 // Transient reports whether trying again, unchanged, may help.
 func (c Class) Transient() bool {
 	switch c {
-	case ClassNetwork, ClassServer, ClassStalled, ClassRateLimit, ClassRemoteFull, ClassLocal, ClassUnknown:
+	case ClassSecret, ClassNetwork, ClassServer, ClassStalled, ClassRateLimit, ClassRemoteFull, ClassLocal, ClassUnknown:
 		return true
 	}
 	return false
@@ -231,6 +232,7 @@ var advice = map[Class]string{
 	ClassBroken:        "Check the repository with: git fsck --full",
 	ClassObjectMissing: "The commit is not in this repository any more (its branch was replaced and cleaned up); a newer push mirrors what is there now.",
 	ClassBadTarget:     "Correct the mirror's url or secret.",
+	ClassSecret:        "Mend the source of {secret}; the delivery is tried again.",
 	ClassAuth:          "{secret} was not accepted: it may be expired, revoked or for another host. Renew it in its source; the next attempt uses the new value.",
 	ClassForbidden:     "{secret} is known there but may not push: give it write access to the repository's contents.",
 	ClassNotFound:      "There is no such repository, or {secret} may not see it: check the url, make the repository, or set create = true.",

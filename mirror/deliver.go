@@ -232,6 +232,10 @@ func (d *delivery) ahead(old, new string) bool {
 // the pauses are used up. The target's lock is held.
 func (d *delivery) settle(ctx context.Context) error {
 	cred, err := d.credential(ctx)
+	var unfetched *unfetchedError
+	if errors.As(err, &unfetched) {
+		return d.blocked(ctx, ClassSecret, err)
+	}
 	if err != nil {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
@@ -431,8 +435,8 @@ func (d *delivery) result(m *move) Result {
 	return r
 }
 
-// blocked is for a delivery that cannot be tried until somebody changes the
-// configuration; all that is owed at the target is refused with the one cause.
+// blocked is for a delivery that could not be tried; all that is owed at the
+// target has the one cause.
 func (d *delivery) blocked(ctx context.Context, c Class, cause error) error {
 	moves, err := d.load(ctx)
 	if err != nil {
@@ -441,7 +445,7 @@ func (d *delivery) blocked(ctx context.Context, c Class, cause error) error {
 	p := &planner{target: d.req.Target, to: d.to}
 	done := map[string]Result{}
 	for _, m := range moves {
-		p.refuse(m, Refused, c, cause.Error())
+		p.refuse(m, refusedOrPending(c), c, cause.Error())
 	}
 	if err := d.record(ctx, moves); err != nil {
 		return err
@@ -509,9 +513,21 @@ func fromLedger(k store.Delivery, w Want) Result {
 }
 
 // credential is what the request's secret is, ready for use.
-func (d *delivery) credential(context.Context) (credential, error) {
-	return parseCredential(d.req.Credential.Reveal(), d.to, d.req.Target.Forge)
+func (d *delivery) credential(ctx context.Context) (credential, error) {
+	value := d.req.Credential
+	if d.req.Resolve != nil {
+		var err error
+		if value, err = d.req.Resolve(ctx); err != nil {
+			return credential{}, &unfetchedError{err}
+		}
+	}
+	return parseCredential(value.Reveal(), d.to, d.req.Target.Forge)
 }
+
+// unfetchedError is a secret that could not be had this time.
+type unfetchedError struct{ error }
+
+func (e *unfetchedError) Unwrap() error { return e.error }
 
 func keys(m map[string]bool) []string {
 	out := make([]string, 0, len(m))

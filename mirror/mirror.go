@@ -17,6 +17,7 @@
 package mirror
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,8 +66,12 @@ type Request struct {
 	GitDir     string
 	Target     Target
 	Credential secret.Value // the zero value: none
-	Refs       []Want
-	Tag        *Tag
+	// Resolve is asked for the credential in place of Credential, when it is
+	// needed: a secret that was rotated works at the next attempt. Its error
+	// stands in the report.
+	Resolve func(context.Context) (secret.Value, error)
+	Refs    []Want
+	Tag     *Tag
 
 	// Seq orders requests: the id of the push that wants this. "" is now, after
 	// everything. An older request never takes a ref back behind a newer one.

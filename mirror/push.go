@@ -323,7 +323,7 @@ const fewRefs = 100
 // refs reads what the remote has of the named refs, or of all for nil.
 func (s *session) refs(ctx context.Context, names []string) (map[string]string, error) {
 	args := []string{"ls-remote", "--quiet", "--", s.to.url}
-	if len(names) <= fewRefs {
+	if len(names) > 0 && len(names) <= fewRefs {
 		args = append(args, names...) // a full name matches itself, and x/refs/… which is dropped below
 	}
 	out := s.git(ctx, args...)

@@ -1,0 +1,278 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"quire/internal/event"
+	"quire/internal/secret"
+	"quire/internal/store"
+	"quire/mirror/forgetest"
+)
+
+// keeping runs a keeper until the test ends, and hands on what it tells.
+func (w *world) keeping(orders ...Order) (*Keeper, <-chan Notice) {
+	w.t.Helper()
+	told := make(chan Notice, 100)
+	k := NewKeeper(w.engine, KeeperOptions{
+		Orders: orders,
+		Secret: func(_ context.Context, _, name string, _ []string) (secret.Value, error) {
+			if name != "forge_token" {
+				return secret.Value{}, errors.New("unknown secret: " + name)
+			}
+			return secret.NewValue(token), nil
+		},
+		Tell: func(n Notice) { told <- n },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { k.Run(ctx); close(done) }()
+	w.t.Cleanup(func() { cancel(); <-done })
+	return k, told
+}
+
+func (w *world) order() Order { return Order{Target: w.target, Repos: []string{"*"}} }
+
+func (w *world) event(updates ...event.Update) event.Push {
+	return event.Push{ID: w.next(), At: time.Now(), GitDir: w.src, Updates: updates}
+}
+
+func TestStandingOrderFollowsAPush(t *testing.T) {
+	w := newWorld(t)
+	o := w.order()
+	o.Exclude = []string{"refs/heads/wip/*"}
+	k, told := w.keeping(o)
+	one := w.commit("refs/heads/main", "one")
+	wip := w.commit("refs/heads/wip/x", "wip")
+	note := w.commit("refs/notes/commits", "note")
+	p := w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"}, event.Update{Old: zero, New: wip, Ref: "refs/heads/wip/x"},
+		event.Update{Old: zero, New: note, Ref: "refs/notes/commits"})
+	for range 2 { // a worker that died in between takes it from the spool again
+		if err := k.Owe(context.Background(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := <-told
+	if n.Err != nil || !n.Report.OK() || n.GitDir != w.src {
+		t.Fatalf("%+v", n)
+	}
+	w.wantThere("refs/heads/main", one)
+	w.wantThere("refs/heads/wip/x", "")
+	w.wantThere("refs/notes/commits", "")
+}
+
+// What the repository had before the order is brought there too.
+func TestStandingOrderCatchesUp(t *testing.T) {
+	w := newWorld(t)
+	old := w.commit("refs/heads/old", "old")
+	one := w.commit("refs/heads/main", "one")
+	k, told := w.keeping(w.order())
+	if err := k.Owe(context.Background(), w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})); err != nil {
+		t.Fatal(err)
+	}
+	for at(t, w.dst, "refs/heads/old") != old {
+		n := <-told
+		if n.Err != nil || !n.Report.OK() {
+			t.Fatalf("%+v", n)
+		}
+	}
+	w.wantThere("refs/heads/main", one)
+}
+
+// A dead target and one that stalls hold up no other.
+func TestOneTargetDelaysNoOther(t *testing.T) {
+	w := newWorld(t)
+	slow := forgetest.New(t)
+	slow.Repo("me/repo.git")
+	release := make(chan struct{})
+	slow.Inject(&forgetest.Fault{Do: forgetest.Stall(release)})
+	stalled, dead := w.order(), w.order()
+	stalled.URL, stalled.Name = slow.RepoURL("me/repo.git"), "stalled"
+	dead.URL, dead.Name = "http://127.0.0.1:1/x.git", "dead"
+	k, told := w.keeping(stalled, dead, w.order())
+	one := w.commit("refs/heads/main", "one")
+	if err := k.Owe(context.Background(), w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})); err != nil {
+		t.Fatal(err)
+	}
+	for n := range told {
+		if n.Report.Target == "forge" {
+			break
+		}
+	}
+	w.wantThere("refs/heads/main", one)
+	if busy, _, err := k.Busy(context.Background()); !busy || err != nil {
+		t.Errorf("the stalled one is not under way: %v, %v", busy, err)
+	}
+	close(release)
+}
+
+// What failed is tried again when its time comes, by whichever worker there is
+// then, and with the secret as it is then.
+func TestWorkerRetries(t *testing.T) {
+	var mu sync.Mutex
+	now := time.Now()
+	w := newWorld(t, Clock(func() time.Time { mu.Lock(); defer mu.Unlock(); return now }))
+	one := w.commit("refs/heads/main", "one")
+	f := w.forge.Inject(&forgetest.Fault{On: "info/refs", Times: 1, Do: forgetest.Answer(503, "down")})
+	r := only(t, w.deliver(w.request(Want{"refs/heads/main", one})))
+	if r.Status != Pending || f.Done() != 1 {
+		t.Fatalf("%+v", r)
+	}
+	k, told := w.keeping()
+	if busy, next, err := k.Busy(context.Background()); busy || !next.Equal(r.NextAt) || err != nil {
+		t.Errorf("busy %v, next %v, want %v; %v", busy, next, r.NextAt, err)
+	}
+	mu.Lock()
+	now = r.NextAt.Add(time.Second)
+	mu.Unlock()
+	k.Wake()
+	n := <-told
+	if n.Err != nil || only(t, n.Report).Status != Created {
+		t.Errorf("%+v", n)
+	}
+	w.wantThere("refs/heads/main", one)
+	if busy, next, err := k.Busy(context.Background()); !next.IsZero() || err != nil {
+		t.Errorf("still owed: %v, %v, %v", busy, next, err)
+	}
+}
+
+func TestSecretThatCannotBeFetched(t *testing.T) {
+	w := newWorld(t)
+	w.target.Secret = "lost"
+	k, told := w.keeping(w.order())
+	one := w.commit("refs/heads/main", "one")
+	if err := k.Owe(context.Background(), w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})); err != nil {
+		t.Fatal(err)
+	}
+	n := <-told
+	if n.Err != nil {
+		n = <-told // the audit cannot either
+	}
+	r := n.Report.Results[0]
+	if r.Class != ClassSecret || r.Status != Pending || !strings.Contains(r.Detail, "unknown secret: lost") {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestSync(t *testing.T) {
+	w := newWorld(t)
+	one := w.commit("refs/heads/main", "one")
+	side := w.commit("refs/heads/side", "side")
+	mine := w.commit("refs/heads/mine", "mine")
+	theirs := w.foreign(w.dst, "refs/heads/theirs", "theirs")
+	w.push(Want{"refs/heads/main", one}, Want{"refs/heads/mine", mine})
+	sync := func() Report {
+		t.Helper()
+		rep, err := w.engine.Sync(context.Background(), SyncRequest{GitDir: w.src, Order: w.order(),
+			Credential: func(context.Context) (secret.Value, error) { return secret.NewValue(token), nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rep
+	}
+	git(t, w.src, "update-ref", "-d", "refs/heads/mine")
+	git(t, w.dst, "update-ref", "-d", "refs/heads/main")
+	if rep := sync(); !rep.OK() {
+		t.Fatalf("%s", rep)
+	}
+	w.wantThere("refs/heads/main", one)
+	w.wantThere("refs/heads/side", side)
+	w.wantThere("refs/heads/mine", "")
+	w.wantThere("refs/heads/theirs", theirs)
+	pushes := w.forge.Pushes()
+	if rep := sync(); len(rep.Results) != 0 || w.forge.Pushes() != pushes {
+		t.Errorf("in step already:\n%s", rep)
+	}
+	// Moved by somebody else: reported and left.
+	moved := w.foreign(w.dst, "refs/heads/side", "moved", side)
+	if rep := sync(); rep.OK() || rep.Results[0].Status != Diverged {
+		t.Errorf("%s", rep)
+	}
+	w.wantThere("refs/heads/side", moved)
+}
+
+func TestSyncOfARemoteThatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	w.commit("refs/heads/main", "one")
+	w.forge.Require(func(_, _, _ string) bool { return false })
+	rep, err := w.engine.Sync(context.Background(), SyncRequest{GitDir: w.src, Order: w.order()})
+	if err != nil || rep.OK() || rep.Results[0].Class != ClassAuth {
+		t.Errorf("%v\n%s", err, rep)
+	}
+}
+
+func TestAuditFindsWhatOthersDid(t *testing.T) {
+	w := newWorld(t)
+	one := w.commit("refs/heads/main", "one")
+	w.push(Want{"refs/heads/main", one}, Want{"refs/heads/b", one}, Want{"refs/heads/c", one})
+	theirs := w.foreign(w.dst, "refs/heads/b", "theirs", one)
+	git(t, w.dst, "update-ref", "-d", "refs/heads/c")
+	req := w.request()
+	drift, err := w.engine.Audit(context.Background(), req)
+	want := []Drift{{"refs/heads/b", one, theirs}, {"refs/heads/c", one, ""}}
+	if err != nil || len(drift) != 2 || drift[0] != want[0] || drift[1] != want[1] {
+		t.Errorf("%v, %v; want %v", drift, err, want)
+	}
+	if d := w.row("refs/heads/b"); d.State != store.DeliveryDiverged || d.There != theirs || d.Put != one {
+		t.Errorf("ledger %+v", d)
+	}
+	status, err := w.engine.Status(context.Background(), w.src)
+	if err != nil || len(status) != 1 || !status[0].Drift() || status[0].Checked.IsZero() {
+		t.Errorf("%+v, %v", status, err)
+	}
+	// Told once, and settled when it is as it was.
+	git(t, w.dst, "update-ref", "refs/heads/b", one)
+	git(t, w.dst, "update-ref", "refs/heads/c", one)
+	if drift, err := w.engine.Audit(context.Background(), req); err != nil || len(drift) != 0 {
+		t.Errorf("%v, %v", drift, err)
+	}
+	if status, err := w.engine.Status(context.Background(), w.src); err != nil || status[0].Drift() {
+		t.Errorf("%+v, %v", status, err)
+	}
+	w.forge.Require(func(_, _, _ string) bool { return false })
+	var te *TargetError
+	if _, err := w.engine.Audit(context.Background(), req); !errors.As(err, &te) || te.Class != ClassAuth {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOrderFor(t *testing.T) {
+	o := Order{Target: Target{Name: "github.com", URL: "https://github.com/{owner}/{repo}.git"}, Repos: []string{"/srv/git/**"}}
+	got, ok := o.For("/srv/git/me/thing.git")
+	if !ok || got.URL != "https://github.com/me/thing.git" || got.Name != "github.com/me/thing" {
+		t.Errorf("%+v, %v", got, ok)
+	}
+	if _, ok := o.For("/home/x/y.git"); ok {
+		t.Error("matches another repository")
+	}
+	o.Repos = []string{"[bad"}
+	if _, ok := o.For("/srv/git/me/thing.git"); ok {
+		t.Error("a malformed pattern matches")
+	}
+}
+
+// A worker killed while git push runs leaves what it takes to find out.
+func TestKilledWhilePushing(t *testing.T) {
+	w := newWorld(t)
+	one := w.commit("refs/heads/main", "one")
+	w.push(Want{"refs/heads/main", one})
+	two := w.commit("refs/heads/main", "two")
+	// As the ledger is after a kill in mid-push: in flight, landed, not recorded.
+	err := w.store.Owe(context.Background(), store.MirrorTarget{GitDir: w.src, URL: w.target.URL, Name: "forge", Secret: "forge_token",
+		Force: "lease", Delete: "owned", RetryFor: time.Hour}, []store.Delivery{{Ref: "refs/heads/main", Want: two, Seq: w.next()}}, time.Now(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	git(t, w.dst, "fetch", "-q", w.src, "+refs/heads/main:refs/heads/main")
+	three := w.commit("refs/heads/main", "three, of another history")
+	w.push(Want{"refs/heads/main", three})
+	w.wantThere("refs/heads/main", three)
+	if left, _ := filepath.Glob(filepath.Join(w.state, "locks", "*")); len(left) != 1 {
+		t.Errorf("locks: %v", left)
+	}
+}

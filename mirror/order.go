@@ -1,0 +1,95 @@
+package mirror
+
+import (
+	"path/filepath"
+	"strings"
+
+	"quire/internal/event"
+	"quire/internal/gitrepo"
+)
+
+// Order is a standing order: a copy that is kept of some repositories for every
+// push, whatever their pipelines say ([[mirror]] in the configuration).
+type Order struct {
+	Target   // URL may hold {repo} and {owner}
+	Repos    []string
+	Refs     []string // none: branches and tags
+	Exclude  []string
+	Statuses bool // jobs are reported as commit statuses
+}
+
+// For is the order's target for one repository; ok says whether the order is
+// meant for it. A malformed pattern matches nothing.
+func (o Order) For(gitDir string) (t Target, ok bool) {
+	for _, pattern := range o.Repos {
+		if yes, err := event.MatchRepo(pattern, gitDir); yes && err == nil {
+			ok = true
+		}
+	}
+	if !ok {
+		return Target{}, false
+	}
+	t = o.Target
+	owner := filepath.Base(filepath.Dir(strings.TrimSuffix(gitDir, "/.git")))
+	t.URL = strings.NewReplacer("{repo}", event.RepoName(gitDir), "{owner}", owner).Replace(t.URL)
+	if strings.Contains(o.URL, "{") || t.Name == "" {
+		// One name for many repositories would not say which.
+		if r, err := parseRemote(t.URL); err == nil && t.Name == r.host {
+			t.Name = r.display()
+		}
+	}
+	return t, true
+}
+
+// usualRefs are what a mirror takes without being told: notes and the forges'
+// own names (refs/pull/…) only on request.
+var usualRefs = []string{"refs/heads/*", "refs/tags/*"}
+
+// Takes reports whether the order is for a ref.
+func (o Order) Takes(ref string) bool {
+	refs := o.Refs
+	if len(refs) == 0 {
+		refs = usualRefs
+	}
+	return matches(refs, ref) && !matches(o.Exclude, ref)
+}
+
+func matches(patterns []string, ref string) bool {
+	for _, p := range patterns {
+		if yes, err := event.MatchRef(p, ref); yes && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// wants is what a push means for the order.
+func (o Order) wants(updates []event.Update) []Want {
+	var out []Want
+	for _, u := range updates {
+		if o.Takes(u.Ref) {
+			out = append(out, Want{u.Ref, u.New})
+		}
+	}
+	return out
+}
+
+// state is what the order wants of the repository as it is now, by ref.
+func (o Order) state(gitDir string) (map[string]string, error) {
+	r, err := gitrepo.Open(gitDir)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	refs, err := r.Refs("refs/")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, ref := range refs {
+		if o.Takes(ref.Name) {
+			out[ref.Name] = ref.OID
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,144 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"quire/internal/event"
+	"quire/internal/secret"
+	"quire/internal/store"
+)
+
+// SyncRequest asks that a target be made to agree with the repository as it is
+// now.
+type SyncRequest struct {
+	GitDir     string
+	Order      Order // its URL without places, as Order.For makes it
+	Credential func(context.Context) (secret.Value, error)
+	KnownHosts []string
+
+	// Confirmed allows deleting more than half of the target's refs.
+	Confirmed bool
+}
+
+// Sync compares the repository with the target and delivers the difference,
+// under the same leases as any push: what others moved there stays. A ref that
+// exists only there is deleted if it was created from here.
+func (e *Engine) Sync(ctx context.Context, req SyncRequest) (Report, error) {
+	t := req.Order.Target
+	d := Request{
+		GitDir: req.GitDir, Target: t, KnownHosts: req.KnownHosts, Confirmed: req.Confirmed, Resolve: req.Credential,
+		Seq: event.NewID(e.now()), // before the refs are read: a push meanwhile is later
+	}
+	there, err := e.survey(ctx, d)
+	if err != nil {
+		class, detail := there.why(err)
+		switch {
+		case ctx.Err() != nil:
+			return there.report(), context.Cause(ctx)
+		case class == ClassNotFound && t.Create: // the push makes it
+		default:
+			rep := there.report()
+			rep.Results = []Result{{Ref: "refs/*", Status: refusedOrPending(class), Class: class, Detail: detail,
+				Advice: class.advice(there.to, there.name, t.Secret, "the refs")}}
+			return rep, nil
+		}
+	}
+	here, err := req.Order.state(req.GitDir)
+	if err != nil {
+		return there.report(), fmt.Errorf("mirror %s: %w", there.name, err)
+	}
+	rows, err := e.rows(ctx, req.GitDir, there.to.url)
+	if err != nil {
+		return there.report(), err
+	}
+	for ref, oid := range here {
+		if row, ok := rows[ref]; !ok || row.State != store.DeliveryLanded || row.Want != oid || there.refs[ref] != oid {
+			d.Refs = append(d.Refs, Want{ref, oid})
+		}
+	}
+	for ref, row := range rows {
+		if _, ok := here[ref]; !ok && row.Put != "" && req.Order.Takes(ref) {
+			d.Refs = append(d.Refs, Want{ref, strings.Repeat("0", len(row.Put))})
+		}
+	}
+	if len(d.Refs) == 0 {
+		return there.report(), nil
+	}
+	slices.SortFunc(d.Refs, func(a, b Want) int { return strings.Compare(a.Ref, b.Ref) })
+	return e.Deliver(ctx, d)
+}
+
+// survey is what a target has.
+type survey struct {
+	name string
+	to   remote
+	raw  string
+	refs map[string]string
+}
+
+func (s survey) report() Report { return Report{Target: s.name, URL: withoutPassword(s.raw)} }
+
+// why is the class and the cause of an error of Engine.survey.
+func (s survey) why(err error) (Class, string) {
+	var blocked *blockedError
+	var command *commandError
+	switch {
+	case errors.As(err, &blocked):
+		return ClassBadTarget, err.Error()
+	case errors.As(err, &command):
+		return (&pusher{planner: &planner{to: s.to}}).classify(command.stderr), cause(command.stderr)
+	case errors.Is(err, errTooLong):
+		return ClassStalled, err.Error()
+	}
+	return ClassLocal, err.Error()
+}
+
+// blockedError is a survey that could not be tried.
+type blockedError struct{ error }
+
+func (b *blockedError) Unwrap() error { return b.error }
+
+// survey reads all refs of the request's target. With an error it still tells
+// the target's name.
+func (e *Engine) survey(ctx context.Context, req Request) (s survey, err error) {
+	s.name, s.raw = req.Target.Name, req.Target.URL
+	if s.to, err = parseRemote(req.Target.URL); err != nil {
+		return s, &blockedError{err}
+	}
+	if s.name == "" {
+		s.name = s.to.display()
+	}
+	d := &delivery{Engine: e, req: req, to: s.to}
+	cred, err := d.credential(ctx)
+	if err != nil {
+		return s, &blockedError{err}
+	}
+	sess, err := openSession(req.GitDir, s.to, cred, req.Target.Secret, req.KnownHosts)
+	if err != nil {
+		return s, &blockedError{err}
+	}
+	defer sess.close()
+	limited, cancel := context.WithTimeoutCause(ctx, e.attempt, errTooLong)
+	defer cancel()
+	s.refs, err = sess.refs(limited, nil)
+	return s, err
+}
+
+// rows is all that the ledger has of a target, by ref.
+func (e *Engine) rows(ctx context.Context, gitDir, url string) (map[string]store.Delivery, error) {
+	all, err := e.store.DeliveriesOf(ctx, gitDir)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]store.Delivery{}
+	for _, d := range all {
+		if d.URL == url {
+			out[d.Ref] = d
+		}
+	}
+	return out, nil
+}
