@@ -20,7 +20,7 @@ type Compiler struct {
 
 	specials  *lua.LTable
 	base      *lua.LTable // functions of every environment of macros
-	safe      *lua.LTable // the sandbox behind it
+	safe      *lua.LTable // metatable that puts the sandbox behind a table
 	tracer    *lua.LFunction
 	scopes    map[*lua.LTable]*Scope
 	natives   map[*macro]lua.LValue
@@ -35,6 +35,8 @@ type Compiler struct {
 	NoColor bool
 
 	places []*Pos // of quoted forms
+
+	replDepth int // conversations that are going on, one in another
 
 	files map[string]*sourceFile // texts read so far, for the excerpts in errors
 }

@@ -37,12 +37,18 @@ func (c *compilation) macroEnv(form Node, s *Scope) *lua.LTable {
 // combinedPairs walks an environment together with what stands behind it.
 func combinedPairs(L *lua.LState) int {
 	env, out := L.CheckTable(1), L.NewTable()
-	if mt, ok := env.Metatable.(*lua.LTable); ok {
-		if behind, ok := mt.RawGetString("__index").(*lua.LTable); ok {
-			behind.ForEach(out.RawSet)
+	var layers []*lua.LTable
+	for t := env; t != nil && len(layers) < 4; {
+		layers = append(layers, t)
+		mt, ok := t.Metatable.(*lua.LTable)
+		if !ok {
+			break
 		}
+		t, _ = mt.RawGetString("__index").(*lua.LTable)
 	}
-	env.ForEach(out.RawSet)
+	for i := len(layers) - 1; i >= 0; i-- {
+		layers[i].ForEach(out.RawSet)
+	}
 	L.Push(L.G.Global.RawGetString("next"))
 	L.Push(out)
 	L.Push(lua.LNil)
@@ -134,9 +140,13 @@ func (c *compilation) provided() *lua.LTable {
 		return safe
 	}
 	if c.k.safe == nil {
-		c.k.safe = c.k.safeEnv()
+		c.k.safe = c.k.L.NewTable()
+		c.k.safe.RawSetString("__index", c.k.safeEnv())
 	}
-	return c.k.safe
+	// What one macro sets as a global no other sees.
+	own := c.k.L.NewTable()
+	own.Metatable = c.k.safe
+	return own
 }
 
 // safeEnv copies what computes and nothing else out of the state's globals. Files may be read, below the working

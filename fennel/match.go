@@ -411,7 +411,7 @@ func (e *expansion) try(how string, x *List) Node {
 			steps = steps[:len(steps)-1]
 		}
 	}
-	if len(steps)%2 != 0 || len(steps) == 0 {
+	if len(steps)%2 != 0 {
 		failAt(x, "expected every pattern to have a body")
 	}
 	if len(catch)%2 != 0 {

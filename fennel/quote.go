@@ -62,10 +62,11 @@ func (q *quoting) quote(n Node) ast.Expr {
 			}
 			return list[0].x
 		}
+		items := q.all(x.Items)
 		if q.runtime {
 			failAt(x, "lists may only be used at compile time")
 		}
-		return q.make(quoteList, &x.Pos, q.all(x.Items))
+		return q.make(quoteList, &x.Pos, items)
 	case *Seq:
 		if q.runtime {
 			return q.plain(x.Items)

@@ -235,7 +235,8 @@ func (c *compilation) mangleLocal(name string) string {
 			break
 		}
 	}
-	if c.keyword(name) || (name != "" && name[0] >= '0' && name[0] <= '9') {
+	// gopher-lua gives every function with ... a local named arg.
+	if c.keyword(name) || name == "arg" || (name != "" && name[0] >= '0' && name[0] <= '9') {
 		name = "_" + name
 	}
 	if plain {

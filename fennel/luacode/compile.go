@@ -56,7 +56,9 @@ func Parse(text, name string) ([]ast.Stmt, error) {
 	if strings.HasPrefix(text, "#") { // a shebang line
 		text = "--" + text
 	}
-	return parse.Parse(strings.NewReader(text), name)
+	chunk, err := parse.Parse(strings.NewReader(text), name)
+	nameLocalFunctions(chunk)
+	return chunk, err
 }
 
 // parseExpr reads an expression written in this package.

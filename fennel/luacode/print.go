@@ -20,6 +20,13 @@ func Print(chunk []ast.Stmt, style Style) string {
 	return p.b.String()
 }
 
+// PrintExpr writes an expression.
+func PrintExpr(e ast.Expr, style Style) string {
+	p := &printer{style: style, line: 1}
+	p.expr(e)
+	return p.b.String()
+}
+
 type printer struct {
 	b     strings.Builder
 	style Style
@@ -272,7 +279,11 @@ func (p *printer) funcBody(f *ast.FunctionExpr) {
 
 func (p *printer) binary(l ast.Expr, op string, r ast.Expr) {
 	p.text("(")
-	p.expr(l)
+	if n, ok := l.(*ast.NumberExpr); ok && op == "^" && strings.HasPrefix(n.Value, "-") {
+		p.text("(" + n.Value + ")") // ^ binds tighter than the minus sign
+	} else {
+		p.expr(l)
+	}
 	p.text(" " + op + " ")
 	p.expr(r)
 	p.text(")")
