@@ -208,9 +208,8 @@ func closeFile(L *lua.LState, f *file) int {
 	delete(filesOf(L).opened, f)
 	status, err := f.close()
 	if err == nil && status >= 0 {
-		// lua5.1 says true for any status; gopher-lua gives the exit status, which
-		// programs for it read.
-		L.Push(lua.LNumber(status >> 8))
+		// Whatever the command's status, as lua5.1.
+		L.Push(lua.LTrue)
 		return 1
 	}
 	return osResult(L, err, "")

@@ -8,11 +8,14 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/parse"
+
+	"quire/fennel/luacode"
 )
 
 // Load compiles Lua source. name is a chunk name as Lua takes it: "@file" for a
 // file, "=text" for a text to show as it is, anything else is the source itself.
-// Errors read "file:line: message near 'token'".
+// Errors read "file:line: message near 'token'". What gopher-lua compiles wrongly
+// (x, y = y, x) is compiled in another shape; see luacode.
 func Load(L *lua.LState, src, name string) (*lua.LFunction, error) {
 	show := shortSource(name)
 	if strings.HasPrefix(src, "\x1bLua") {
@@ -21,27 +24,19 @@ func Load(L *lua.LState, src, name string) (*lua.LFunction, error) {
 	if limit := limitsOf(L).Source; len(src) > limit {
 		return nil, fmt.Errorf("%s: chunk too long: %d bytes, limit %d", show, len(src), limit)
 	}
-	fn, err := L.Load(strings.NewReader(src), show)
-	if err == nil {
-		return fn, nil
+	chunk, err := luacode.Parse(src, show)
+	if err != nil {
+		var perr *parse.Error
+		if errors.As(err, &perr) {
+			return nil, errors.New(parseMessage(show, perr))
+		}
+		return nil, fmt.Errorf("%s: %w", show, err)
 	}
-	var perr *parse.Error
-	var cerr *lua.CompileError
-	switch {
-	case errors.As(cause(err), &perr):
-		return nil, errors.New(parseMessage(show, perr))
-	case errors.As(cause(err), &cerr):
-		return nil, fmt.Errorf("%s:%d: %s", show, cerr.Line, cerr.Message)
+	proto, err := luacode.Compile(chunk, show)
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
-}
-
-func cause(err error) error {
-	var api *lua.ApiError
-	if errors.As(err, &api) && api.Cause != nil {
-		return api.Cause
-	}
-	return err
+	return L.NewFunctionFromProto(proto), nil
 }
 
 func parseMessage(show string, err *parse.Error) string {

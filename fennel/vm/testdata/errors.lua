@@ -36,3 +36,6 @@ print(pcall(setmetatable({}, {__call = function(self, a) return "called", a end}
 print(loadstring("return 1 + 1")()) print(pcall(loadstring, nil)) print(type(loadstring("x =")), type(load(function() return nil end)))
 local parts = {"return ", "4", "2"} local i = 0 print(load(function() i = i + 1 return parts[i] end)())
 print(collectgarbage("count") > 0, collectgarbage(), collectgarbage("step") ~= nil, pcall(collectgarbage, "bad"))
+-- assignments that gopher-lua compiles wrongly
+local x, y = 1, 2 x, y = y, x print(x, y) local t3 = {1, 2, 3} local i3 = 1 i3, t3[i3] = i3 + 1, 20 print(i3, t3[1], t3[2])
+local function nilf() return nil end local z = 5 z = nilf() and nilf() print(z) z = 7 z = z and nilf() or z print(z)
