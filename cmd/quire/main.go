@@ -74,6 +74,7 @@ Start with:  quire install /srv/git/project.git`,
 		newUninstallCommand(),
 		newWorkerCommand(),
 		newSuperviseCommand(),
+		newFennelCommand(),
 		newVersionCommand(),
 	)
 	markUsage(root)
