@@ -253,6 +253,7 @@ func (d *delivery) settle(ctx context.Context) error {
 		d.report.Warnings = append(d.report.Warnings, "the credential goes to "+d.to.host+" without encryption; use https")
 	}
 	done := map[string]Result{}
+	made := false
 	for attempt := 0; ; attempt++ {
 		moves, err := d.load(ctx)
 		if err != nil {
@@ -260,6 +261,13 @@ func (d *delivery) settle(ctx context.Context) error {
 		}
 		if err := d.push(ctx, moves); err != nil {
 			return err
+		}
+		if !made && d.makeRepository(ctx, moves) {
+			made = true
+			if err := d.again(ctx, moves); err != nil {
+				return err
+			}
+			continue
 		}
 		pending := false
 		for _, m := range moves {
@@ -273,8 +281,19 @@ func (d *delivery) settle(ctx context.Context) error {
 			break
 		}
 	}
+	if made {
+		d.matchDefault(ctx, done)
+	}
 	d.report.Attempts = d.pusher.attempts
 	return d.conclude(ctx, done)
+}
+
+// again makes refused deliveries open ones.
+func (d *delivery) again(ctx context.Context, moves []*move) error {
+	for _, m := range moves {
+		m.result.Status, m.result.Class, m.result.Detail = Pending, ClassNone, ""
+	}
+	return d.record(ctx, moves)
 }
 
 // pause waits for about as long as it is told; others who failed at the same
@@ -521,7 +540,11 @@ func (d *delivery) credential(ctx context.Context) (credential, error) {
 			return credential{}, &unfetchedError{err}
 		}
 	}
-	return parseCredential(value.Reveal(), d.to, d.req.Target.Forge)
+	c, err := parseCredential(value.Reveal(), d.to, kindOf(d.req.Target, d.to))
+	if err != nil {
+		return c, err
+	}
+	return d.mint(ctx, c)
 }
 
 // unfetchedError is a secret that could not be had this time.

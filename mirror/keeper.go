@@ -24,9 +24,19 @@ type Keeper struct {
 
 	wake chan struct{}
 
-	mu      sync.Mutex
-	working map[targetKey]bool
+	mu       sync.Mutex
+	working  map[targetKey]bool
+	statuses map[targetKey][]pendingStatus
 }
+
+// pendingStatus is a commit status whose commit has not landed yet.
+type pendingStatus struct {
+	oid string
+	CommitStatus
+}
+
+// maxStatuses bounds what waits for one target's commits to land.
+const maxStatuses = 1000
 
 type targetKey struct{ gitDir, url string }
 
@@ -49,10 +59,12 @@ type KeeperOptions struct {
 
 // Notice is something for the operator.
 type Notice struct {
-	GitDir string
-	Report Report  // of a delivery
-	Drift  []Drift // of an audit
-	Err    error   // what kept either from being done
+	GitDir  string
+	Report  Report    // of a delivery
+	Target  string    // of an audit
+	Drift   []Drift   // of an audit
+	Expires time.Time // of an audit: the credential ends soon
+	Err     error     // what kept either from being done
 }
 
 // NewKeeper makes a keeper. Run is its life.
@@ -63,7 +75,7 @@ func NewKeeper(e *Engine, o KeeperOptions) *Keeper {
 	if o.Tell == nil {
 		o.Tell = func(Notice) {}
 	}
-	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}}
+	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}, statuses: map[targetKey][]pendingStatus{}}
 }
 
 // Owe records what a push means for the standing orders, and wakes Run. When it
@@ -157,6 +169,9 @@ func (k *Keeper) round(ctx context.Context, work *sync.WaitGroup) (next time.Tim
 	for _, t := range due {
 		k.start(work, targetKey{t.GitDir, t.URL}, func() { k.deliver(ctx, t) })
 	}
+	for _, key := range k.showable() {
+		k.show(ctx, work, key)
+	}
 	if k.Audit > 0 {
 		all, err := k.engine.store.Targets(ctx, "", "")
 		if err != nil {
@@ -169,6 +184,25 @@ func (k *Keeper) round(ctx context.Context, work *sync.WaitGroup) (next time.Tim
 		}
 	}
 	return next, nil
+}
+
+// show posts statuses beside whatever else is done for the target: an API is not
+// the repository. It is woken by deliveries, so one that finds nothing ready is
+// not started again by its own end.
+func (k *Keeper) show(ctx context.Context, work *sync.WaitGroup, key targetKey) {
+	api := targetKey{key.gitDir, "api " + key.url}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.working[api] {
+		return
+	}
+	k.working[api] = true
+	work.Go(func() {
+		k.post(ctx, key)
+		k.mu.Lock()
+		delete(k.working, api)
+		k.mu.Unlock()
+	})
 }
 
 // standing reports whether a target is of a standing order. Such a one is
@@ -210,6 +244,88 @@ func (k *Keeper) Busy(ctx context.Context) (busy bool, next time.Time, err error
 	return busy || len(due) > 0, next, err
 }
 
+// Report shows statuses of a commit at every standing order's forge that is to
+// have them, as soon as the commit has landed there. What has not been shown
+// when the worker ends is lost: the runs say the same.
+func (k *Keeper) Report(gitDir, oid string, list []CommitStatus) {
+	for _, o := range k.Orders {
+		t, ok := o.For(gitDir)
+		if !ok || !o.Statuses {
+			continue
+		}
+		key := targetKey{gitDir, t.URL}
+		k.mu.Lock()
+		waiting := k.statuses[key]
+		for _, s := range list {
+			waiting = append(waiting, pendingStatus{oid, s})
+		}
+		k.statuses[key] = waiting[max(0, len(waiting)-maxStatuses):]
+		k.mu.Unlock()
+	}
+	k.Wake()
+}
+
+// post shows the statuses whose commits are at the target.
+func (k *Keeper) post(ctx context.Context, key targetKey) {
+	landed, err := k.engine.store.PutAt(ctx, key.gitDir, key.url)
+	if err != nil {
+		k.Tell(Notice{GitDir: key.gitDir, Err: err})
+		return
+	}
+	var target Target
+	for _, o := range k.Orders {
+		if t, ok := o.For(key.gitDir); ok && t.URL == key.url {
+			target = t
+		}
+	}
+	k.mu.Lock()
+	var ready, rest []pendingStatus
+	for _, s := range k.statuses[key] {
+		if landed[s.oid] {
+			ready = append(ready, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	k.statuses[key] = rest
+	k.mu.Unlock()
+	for _, s := range ready {
+		err := k.engine.PostStatus(ctx, StatusRequest{GitDir: key.gitDir, Target: target, OID: s.oid, Status: s.CommitStatus,
+			Resolve: k.resolver(key.gitDir, target.Secret, nil)})
+		if err != nil && ctx.Err() == nil {
+			k.Tell(Notice{GitDir: key.gitDir, Target: target.Name, Err: err})
+			return
+		}
+	}
+}
+
+// showable lists the targets that have statuses to show. Each is looked at when
+// Run was woken, which the end of a delivery does too.
+func (k *Keeper) showable() []targetKey {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []targetKey
+	for key, list := range k.statuses {
+		if len(list) > 0 {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// resolver reveals a target's secret at each attempt; nil without a secret.
+func (k *Keeper) resolver(gitDir, name string, refs []string) func(context.Context) (secret.Value, error) {
+	if name == "" {
+		return nil
+	}
+	return func(ctx context.Context) (secret.Value, error) {
+		if k.Secret == nil {
+			return secret.Value{}, fmt.Errorf("secret %s cannot be revealed here", name)
+		}
+		return k.Secret(ctx, gitDir, name, refs)
+	}
+}
+
 // request is a request for what is owed at a recorded target. A standing order's
 // present settings win over those of when it was recorded.
 func (k *Keeper) request(ctx context.Context, t store.MirrorTarget) (Request, error) {
@@ -224,16 +340,7 @@ func (k *Keeper) request(ctx context.Context, t store.MirrorTarget) (Request, er
 		return Request{}, err
 	}
 	refs := slices.Sorted(maps.Keys(rows))
-	req := Request{GitDir: t.GitDir, Target: target, KnownHosts: k.KnownHosts}
-	if target.Secret != "" {
-		req.Resolve = func(ctx context.Context) (secret.Value, error) {
-			if k.Secret == nil {
-				return secret.Value{}, fmt.Errorf("secret %s cannot be revealed here", target.Secret)
-			}
-			return k.Secret(ctx, t.GitDir, target.Secret, refs)
-		}
-	}
-	return req, nil
+	return Request{GitDir: t.GitDir, Target: target, KnownHosts: k.KnownHosts, Resolve: k.resolver(t.GitDir, target.Secret, refs)}, nil
 }
 
 // deliver works off what is owed at one target.
@@ -272,6 +379,12 @@ func (k *Keeper) audit(ctx context.Context, t store.MirrorTarget) {
 	if err == nil {
 		drift, err = k.engine.Audit(ctx, req)
 	}
+	var expires time.Time
+	if err == nil && req.Resolve != nil {
+		if expires, err = k.engine.Expires(ctx, req); err == nil && !expires.IsZero() {
+			err = k.engine.store.NoteTarget(ctx, t.GitDir, t.URL, time.Time{}, expires)
+		}
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -279,10 +392,16 @@ func (k *Keeper) audit(ctx context.Context, t store.MirrorTarget) {
 		// Looked at, without success: again tomorrow and not at once.
 		err = errors.Join(err, k.engine.store.NoteTarget(ctx, t.GitDir, t.URL, k.engine.now(), time.Time{}))
 	}
-	if len(drift) > 0 || err != nil {
-		k.Tell(Notice{GitDir: t.GitDir, Drift: drift, Err: err})
+	if !expires.IsZero() && expires.Sub(k.engine.now()) > warnBefore {
+		expires = time.Time{}
+	}
+	if len(drift) > 0 || err != nil || !expires.IsZero() {
+		k.Tell(Notice{GitDir: t.GitDir, Target: req.Target.Name, Drift: drift, Err: err, Expires: expires})
 	}
 }
+
+// warnBefore is how long before its end a credential is told of, at each audit.
+const warnBefore = 14 * 24 * time.Hour
 
 // missed owes the refs of standing orders that are not as the ledger wants them.
 func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) error {

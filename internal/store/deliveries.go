@@ -182,6 +182,19 @@ func (s *Store) CountPut(ctx context.Context, gitDir, url string) (n int, err er
 	return n, explain(err)
 }
 
+// PutAt is the set of objects that a target is known to have on its refs.
+func (s *Store) PutAt(ctx context.Context, gitDir, url string) (map[string]bool, error) {
+	list, err := s.deliveries(ctx, `WHERE git_dir = ? AND url = ? AND put <> ''`, gitDir, url)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for _, d := range list {
+		out[d.Put] = true
+	}
+	return out, nil
+}
+
 // DueTargets lists the targets that are owed something whose next attempt has
 // come, the longest waiting first. next is when the next other one comes; the
 // zero time if none does.

@@ -29,6 +29,9 @@ type Forge struct {
 	check  Check
 	faults []*Fault
 	seen   []Request
+
+	api       *API
+	apiPrefix string
 }
 
 // Request is what the forge remembers of a request.
@@ -120,6 +123,10 @@ func (f *Forge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.seen = append(f.seen, Request{r.Method, r.URL.Path, r.Header.Get("Authorization")})
 	next := Handler(f.Root, f.check)
+	if path, ok := strings.CutPrefix(r.URL.EscapedPath(), f.apiPrefix); ok && f.api != nil {
+		api := f.api
+		next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { api.serve(w, r, path) })
+	}
 	var strike *Fault
 	for _, fault := range f.faults {
 		if strings.Contains(r.Method+" "+r.URL.RequestURI(), fault.On) && (fault.Times == 0 || fault.Done() < fault.Times) {

@@ -1,0 +1,250 @@
+package mirror
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"quire/internal/event"
+	"quire/internal/secret"
+	"quire/mirror/forgetest"
+)
+
+var forgeKinds = []string{"github", "gitlab", "gitea"}
+
+// withAPI gives the world's forge the API of a kind, and makes the target use it.
+func (w *world) withAPI(kind string, orgs ...string) *forgetest.API {
+	a := w.forge.API(kind, "me", token, orgs...)
+	w.target.Forge = kind
+	w.forge.Require(func(_, pass, _ string) bool { return a.Knows(pass) })
+	return a
+}
+
+func (w *world) resolve(context.Context) (secret.Value, error) { return secret.NewValue(token), nil }
+
+func TestCreateMissingRepository(t *testing.T) {
+	for _, kind := range forgeKinds {
+		for _, owner := range []string{"me", "team"} {
+			t.Run(kind+" "+owner, func(t *testing.T) {
+				w := newWorld(t)
+				w.withAPI(kind, "team")
+				w.target.URL = w.forge.RepoURL(owner + "/fresh.git")
+				w.dst = w.forge.Root + "/" + owner + "/fresh.git"
+				git(t, w.src, "symbolic-ref", "HEAD", "refs/heads/trunk")
+				one := w.commit("refs/heads/trunk", "one")
+				other := w.commit("refs/heads/a-first-in-the-alphabet", "other")
+				req := w.request(Want{"refs/heads/a-first-in-the-alphabet", other}, Want{"refs/heads/trunk", one})
+				if r := w.deliver(req).Results[0]; r.Status != Refused || r.Class != ClassNotFound {
+					t.Fatalf("without create: %+v", r)
+				}
+				req.Target.Create = true
+				req.Seq = w.next()
+				rep := w.deliver(req)
+				if !rep.OK() || len(rep.Warnings) != 0 {
+					t.Fatalf("%s", rep)
+				}
+				w.wantThere("refs/heads/trunk", one)
+				if head := git(t, w.dst, "symbolic-ref", "HEAD"); head != "refs/heads/trunk" {
+					t.Errorf("default branch %s", head)
+				}
+			})
+		}
+	}
+}
+
+func TestCreateThatIsNotAllowed(t *testing.T) {
+	for _, kind := range forgeKinds {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t)
+			w.withAPI(kind)
+			w.target.URL, w.target.Create = w.forge.RepoURL("strangers/fresh.git"), true
+			one := w.commit("refs/heads/main", "one")
+			r := only(t, w.deliver(w.request(Want{"refs/heads/main", one})))
+			if r.Status != Refused || r.Class != ClassNotFound || !strings.Contains(r.Detail, "could not be made") || !strings.Contains(r.Detail, "404") {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestCommitStatuses(t *testing.T) {
+	for _, kind := range forgeKinds {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t)
+			api := w.withAPI(kind)
+			one := w.commit("refs/heads/main", "one")
+			w.push(Want{"refs/heads/main", one})
+			post := func(s CommitStatus, oid string) error {
+				return w.engine.PostStatus(context.Background(), StatusRequest{GitDir: w.src, Target: w.target, Resolve: w.resolve, OID: oid, Status: s})
+			}
+			for _, state := range []State{StatePending, StateRunning, StateSuccess, StateFailure, StateError} {
+				if err := post(CommitStatus{Context: "quire/test", State: state, Description: strings.Repeat("ß", 300), URL: "https://ci/1"}, one); err != nil {
+					t.Errorf("%s: %v", state, err)
+				}
+			}
+			got := api.Statuses()
+			if len(got) != 5 || got[2].State != "success" || got[2].OID != one || got[2].Context != "quire/test" || got[2].URL != "https://ci/1" || got[2].Repo != "me/repo" {
+				t.Errorf("%+v", got)
+			}
+			if err := post(CommitStatus{Context: "x", State: StateSuccess}, strings.Repeat("ab", 20)); err == nil || !strings.Contains(err.Error(), "No commit found") {
+				t.Errorf("a commit that is not there: %v", err)
+			}
+		})
+	}
+}
+
+// A job's status is shown when its commit has landed, and not before.
+func TestStatusesWaitForTheirCommit(t *testing.T) {
+	w := newWorld(t)
+	api := w.withAPI("github")
+	o := w.order()
+	o.Statuses = true
+	k, told := w.keeping(o)
+	one := w.commit("refs/heads/main", "one")
+	k.Report(w.src, one, []CommitStatus{{Context: "quire/test", State: StateSuccess}})
+	if err := k.Owe(context.Background(), w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})); err != nil {
+		t.Fatal(err)
+	}
+	for len(api.Statuses()) == 0 {
+		select {
+		case n := <-told:
+			if n.Err != nil {
+				t.Fatal(n.Err)
+			}
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	w.wantThere("refs/heads/main", one)
+	if got := api.Statuses(); got[0].OID != one || got[0].State != "success" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestExpiryIsTold(t *testing.T) {
+	end := time.Now().Add(72 * time.Hour).UTC().Truncate(24 * time.Hour)
+	for _, kind := range []string{"github", "gitlab"} {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t)
+			w.withAPI(kind).Expire(end)
+			got, err := w.engine.Expires(context.Background(), Request{GitDir: w.src, Target: w.target, Resolve: w.resolve})
+			if err != nil || !got.Equal(end) {
+				t.Errorf("%v, %v; want %v", got, err, end)
+			}
+			k, told := w.keeping(w.order())
+			one := w.commit("refs/heads/main", "one")
+			if err := k.Owe(context.Background(), w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})); err != nil {
+				t.Fatal(err)
+			}
+			for n := range told {
+				if n.Err != nil {
+					t.Fatal(n.Err)
+				}
+				if n.Expires.Equal(end) {
+					break
+				}
+			}
+		})
+	}
+}
+
+func TestExpiryOfAPlainGitServer(t *testing.T) {
+	w := newWorld(t)
+	if got, err := w.engine.Expires(context.Background(), Request{GitDir: w.src, Target: w.target, Resolve: w.resolve}); err != nil || !got.IsZero() {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func appSecret(t *testing.T, head string) (string, *rsa.PublicKey) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	return head + "\n" + string(b), &key.PublicKey
+}
+
+func TestGitHubApp(t *testing.T) {
+	for _, head := range []string{"github-app 4711", "github-app 4711 77"} {
+		t.Run(head, func(t *testing.T) {
+			w := newWorld(t)
+			api := w.withAPI("github")
+			value, key := appSecret(t, head)
+			api.App("4711", key)
+			one := w.commit("refs/heads/main", "one")
+			req := w.request(Want{"refs/heads/main", one})
+			req.Credential = secret.NewValue(value)
+			if rep := w.deliver(req); !rep.OK() {
+				t.Fatalf("%s", rep)
+			}
+			w.wantThere("refs/heads/main", one)
+			req.Refs[0].OID = w.commit("refs/heads/main", "two", one)
+			req.Seq = w.next()
+			if rep := w.deliver(req); !rep.OK() {
+				t.Fatalf("%s", rep)
+			}
+			if api.Minted() != 1 {
+				t.Errorf("%d tokens were minted for two pushes in a minute", api.Minted())
+			}
+		})
+	}
+}
+
+func TestGitHubAppWithAnotherKey(t *testing.T) {
+	w := newWorld(t)
+	api := w.withAPI("github")
+	_, key := appSecret(t, "")
+	api.App("4711", key)
+	value, _ := appSecret(t, "github-app 4711")
+	one := w.commit("refs/heads/main", "one")
+	req := w.request(Want{"refs/heads/main", one})
+	req.Credential = secret.NewValue(value)
+	r := only(t, w.deliver(req))
+	if r.Status != Refused || !strings.Contains(r.Detail, "GitHub App 4711") || strings.Contains(r.Detail, "PRIVATE") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestParseApp(t *testing.T) {
+	_, pub := forgetest.NewKey(t)
+	for name, value := range map[string]string{
+		"no key":              "github-app 1",
+		"an Ed25519 key":      "github-app 1\n" + pub,
+		"a word for a number": "github-app 1 two\n" + pub,
+		"too much":            "github-app 1 2 3\n" + pub,
+	} {
+		if _, err := parseApp(value); err == nil || strings.Contains(err.Error(), "BEGIN") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestKindOf(t *testing.T) {
+	for url, want := range map[string][2]string{
+		"https://github.com/a/b":         {"github", "https://api.github.com"},
+		"git@github.com:a/b.git":         {"github", "https://api.github.com"},
+		"https://github.example.org/a/b": {"github", "https://github.example.org/api/v3"},
+		"https://gitlab.com/a/b/c.git":   {"gitlab", "https://gitlab.com/api/v4"},
+		"https://codeberg.org/a/b":       {"forgejo", "https://codeberg.org/api/v1"},
+		"http://gitea.lan:3000/a/b":      {"gitea", "http://gitea.lan:3000/api/v1"},
+		"ssh://git@gitlab.lan:2222/a/b":  {"gitlab", "https://gitlab.lan/api/v4"},
+		"https://git.example.org/a/b":    {"", ""},
+		"https://mygithub.org/a/b":       {"", ""},
+	} {
+		to, err := parseRemote(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := kindOf(Target{}, to)
+		base, err := apiBase(Target{}, to, kind)
+		if kind != want[0] || base != want[1] || (kind == "") != errors.Is(err, errNoForge) {
+			t.Errorf("%s: %s, %s, %v", url, kind, base, err)
+		}
+	}
+}
