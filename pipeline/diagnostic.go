@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"quire/fennel"
 )
@@ -75,6 +77,26 @@ func (ds Diagnostics) Summary() string {
 		text = fmt.Sprintf("%s (and %d more)", text, n)
 	}
 	return text
+}
+
+// legible makes what a pipeline's author wrote fit to be printed: it is seen on
+// other people's terminals, which obey control characters. Columns stay true.
+func (ds Diagnostics) legible() Diagnostics {
+	clean := func(s string) string {
+		return strings.Map(func(c rune) rune {
+			if unicode.IsControl(c) && c != '\n' && c != '\t' {
+				return utf8.RuneError
+			}
+			return c // an invalid byte is RuneError already
+		}, s)
+	}
+	for i := range ds {
+		d := &ds[i]
+		d.Message, d.Advice, d.Excerpt = clean(d.Message), clean(d.Advice), clean(d.Excerpt)
+		d.Col = max(d.Col, 0)
+		d.EndCol = max(d.EndCol, d.Col)
+	}
+	return ds
 }
 
 // inOrder sorts by place. Faults of one place keep the order they were found in.

@@ -18,10 +18,14 @@ func Load(ctx context.Context, src Source, limits Limits) (*Pipeline, error) {
 	if !l.clock.watch(l.run) {
 		return nil, &Runaway{File: src.Name, Limit: l.limits.Stretch + l.limits.Grace}
 	}
-	if l.err != nil && ctx.Err() != nil {
+	switch {
+	case l.faults == nil:
+		return l.pipeline, nil
+	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
-	return l.pipeline, l.err
+	faults := l.faults.inOrder(src.Name).legible()
+	return nil, faults[:min(len(faults), maxDiagnostics)]
 }
 
 // loading is one call of Load.
@@ -31,7 +35,7 @@ type loading struct {
 	clock  *clock
 
 	pipeline *Pipeline
-	err      error
+	faults   Diagnostics
 }
 
 func (l *loading) run() {
@@ -39,48 +43,56 @@ func (l *loading) run() {
 		// The pipeline's code runs protected; this is a fault of the compiler's
 		// or of this package, and a broken run is better than a dead process.
 		if fault := recover(); fault != nil {
-			l.err = Diagnostics{{File: l.src.Name, Message: fmt.Sprintf("internal error: %v", fault)}}
+			l.faults = Diagnostics{{File: l.src.Name, Message: fmt.Sprintf("internal error: %v", fault)}}
 		}
 	}()
 	prog, err := compileProgram(l.clock.ctx, l.src)
 	if err != nil {
-		l.err = l.overLimitOr(ofCompiler(err, prog.textOf))
+		l.faults = l.overLimitOr(ofCompiler(err, prog.textOf))
 		return
 	}
-	rec := newRecorder(l.src.Name)
+	rec, whole := l.evaluate(prog)
+	l.check(prog, rec, whole)
+}
+
+// evaluate runs the program and records what it registers. whole is false when
+// the program stopped half way.
+func (l *loading) evaluate(prog *program) (rec *recorder, whole bool) {
+	rec = newRecorder()
 	L, ci := prog.open(l.clock.ctx, rec.forms(), nil)
 	defer closeState(L)
 	rec.module = ci
-	where := newPlaces(prog.textOf)
+	err := prog.evaluate(L)
+	if err != nil && !rec.full {
+		l.faults = l.overLimitOr(prog.diagnose(err))
+	}
+	return rec, err == nil
+}
 
-	var faults Diagnostics
-	evaluated := prog.evaluate(L)
-	if evaluated != nil && !rec.full {
-		faults = l.overLimitOr(prog.diagnose(evaluated))
-	}
+// check turns what was recorded into a pipeline, or into diagnostics.
+func (l *loading) check(prog *program, rec *recorder, whole bool) {
+	where := newPlaces(prog.textOf)
 	for _, f := range rec.faults {
-		faults = append(faults, where.diagnostic(f.at, f.part, f.message, f.advice))
+		l.faults = append(l.faults, where.diagnostic(f.at, f.part, f.message, f.advice))
 	}
-	// The graph of a program that stopped half way is not the one it means.
-	if evaluated == nil {
-		jobs, g, findings := arrange(rec.jobs)
+	var jobs []*Job
+	var g *graph
+	if whole { // else the graph is not the one that was meant
+		var findings []finding
+		jobs, g, findings = arrange(rec.jobs)
 		for _, f := range findings {
-			faults = append(faults, where.diagnostic(f.job.at, part{element: f.element}, f.message, f.advice))
-		}
-		l.pipeline = &Pipeline{
-			Caches: rec.caches, Services: rec.services, Jobs: jobs,
-			program: prog, graph: g, limits: l.limits,
+			l.faults = append(l.faults, where.diagnostic(f.job.at, part{element: f.element}, f.message, f.advice))
 		}
 	}
-	if len(faults) > 0 {
-		l.pipeline, l.err = nil, faults.inOrder(l.src.Name)
+	if l.faults != nil {
 		return
-	}
-	if rec.image != nil {
-		l.pipeline.Image = rec.image.name
 	}
 	for _, r := range rec.jobs {
 		r.job.Col = where.column(r.at)
+	}
+	l.pipeline = &Pipeline{
+		Image: rec.imageName(), Caches: rec.caches, Services: rec.services, Jobs: jobs,
+		program: prog, graph: g, limits: l.limits,
 	}
 }
 

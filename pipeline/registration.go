@@ -21,7 +21,6 @@ const (
 // recorder collects what a pipeline registers, and everything that is wrong
 // with it.
 type recorder struct {
-	mainFile string
 	jobs     []*registered
 	byID     map[string]*registered
 	image    *imageForm
@@ -61,8 +60,8 @@ type placed struct {
 	message, advice string
 }
 
-func newRecorder(mainFile string) *recorder {
-	return &recorder{mainFile: mainFile, byID: map[string]*registered{}, named: map[string]call{}}
+func newRecorder() *recorder {
+	return &recorder{byID: map[string]*registered{}, named: map[string]call{}}
 }
 
 // forms are the functions of quire.ci while the pipeline is loaded.

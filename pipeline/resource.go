@@ -23,6 +23,14 @@ func (r *recorder) registerImage(_ *lua.LState, at call, args []lua.LValue) {
 	}
 }
 
+// imageName is the pipeline's image, "" if it names none.
+func (r *recorder) imageName() string {
+	if r.image == nil {
+		return ""
+	}
+	return r.image.name
+}
+
 // registerCache is (ci.cache name paths).
 func (r *recorder) registerCache(_ *lua.LState, at call, args []lua.LValue) {
 	name, ok := r.resourceName(at, "cache", args)

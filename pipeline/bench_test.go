@@ -1,0 +1,70 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"quire/internal/event"
+)
+
+// ordinary is a pipeline of fifty lines, as people write them.
+var ordinary = func() string {
+	text, err := os.ReadFile("testdata/ordinary.fnl")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}()
+
+// silent is a Host for pipelines that ask for nothing.
+type silent struct{ Host }
+
+// Source to a checked pipeline, nothing kept from before: what a push waits for.
+func BenchmarkLoad(b *testing.B) {
+	if n := strings.Count(ordinary, "\n"); n != 50 {
+		b.Fatalf("the ordinary pipeline has %d lines", n)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Load(context.Background(), source(ordinary), Limits{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// The overhead of a job that runs no command, in a pipeline of n of them: a
+// state of its own, in which all n are registered again. The figure to look at
+// is µs/job.
+func BenchmarkJobsWithoutCommands(b *testing.B) {
+	written := func(n int) string {
+		var s strings.Builder
+		s.WriteString("(local ci (require :quire.ci))\n")
+		for i := range n {
+			fmt.Fprintf(&s, "(ci.job :job-%d [:quire/push] (fn [] {:n %d}))\n", i, i)
+		}
+		return s.String()
+	}
+	loop := func(n int) string {
+		return fmt.Sprintf("(local ci (require :quire.ci))\n(for [i 1 %d]\n  (ci.job (.. :job- i) [:quire/push] (fn [] {:n i})))\n", n)
+	}
+	for _, bench := range []struct {
+		name string
+		text func(int) string
+		n    int
+	}{{"written-10", written, 10}, {"written-1000", written, 1000}, {"loop-1000", loop, 1000}} {
+		b.Run(bench.name, func(b *testing.B) {
+			p := load(b, bench.text(bench.n))
+			b.ReportAllocs()
+			b.ResetTimer()
+			for b.Loop() {
+				if out := p.Run(context.Background(), silent{}, Options{}); out.State != event.RunSucceeded {
+					b.Fatal(out.Reason)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*bench.n), "µs/job")
+		})
+	}
+}
