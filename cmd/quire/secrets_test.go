@@ -126,9 +126,9 @@ func TestSecretsEncrypt(t *testing.T) {
 
 	var usage usageError
 	for in, args := range map[string][]string{
-		"":                                     {"encrypt", "x"},
-		"\n":                                   {"encrypt", "x"},
-		"y":                                    {"encrypt", "identity"},
+		"":                                      {"encrypt", "x"},
+		"\n":                                    {"encrypt", "x"},
+		"y":                                     {"encrypt", "identity"},
 		strings.Repeat("x", secret.MaxLength+1): {"encrypt", "x"},
 	} {
 		if out, err := runSecrets(strings.NewReader(in), args...); !errors.As(err, &usage) || out != "" {

@@ -39,11 +39,11 @@ func (s source) age(r io.Reader, what string) (fetched, error) {
 	if err != nil {
 		return fetched{}, fmt.Errorf("decrypt %s: %w; encrypt it again with: quire secrets encrypt", what, err)
 	}
-	b, err := io.ReadAll(io.LimitReader(plain, maxValue+2))
+	b, err := io.ReadAll(io.LimitReader(plain, MaxLength+2))
 	if err != nil {
 		return fetched{}, fmt.Errorf("decrypt %s: %w; encrypt it again with: quire secrets encrypt", what, err)
 	}
-	return fetched{value: trimNewline(string(b)), warnings: warnings}, nil
+	return fetched{value: TrimNewline(string(b)), warnings: warnings}, nil
 }
 
 // dearmored reads both of age's formats. An armored text in a TOML string may

@@ -60,7 +60,7 @@ type pattern struct {
 }
 
 // newAutomaton compiles patterns, of which none may be empty or longer than a
-// node can count (maxValue sees to that).
+// node can count (MaxLength sees to that).
 func newAutomaton(patterns []pattern) *automaton {
 	patterns = sortedPatterns(patterns)
 	b := newBuilder(patterns)

@@ -31,7 +31,7 @@ func (s source) command(ctx context.Context, d config.Secret) (fetched, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, errCommandLimit)
 	defer cancel()
 
-	stdout, stderr := &head{limit: maxValue + 2}, &tail{limit: maxStderr}
+	stdout, stderr := &head{limit: MaxLength + 2}, &tail{limit: maxStderr}
 	cmd := exec.Command(s.program(d.Command[0]), d.Command[1:]...)
 	cmd.Env = withoutGit(os.Environ())
 	cmd.Dir = "/"
@@ -42,8 +42,8 @@ func (s source) command(ctx context.Context, d config.Secret) (fetched, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second // for who left the group and kept the pipe
 	err := runGroup(ctx, cmd)
-	value := trimNewline(string(stdout.kept))
-	if len(value) > maxValue {
+	value := TrimNewline(string(stdout.kept))
+	if len(value) > MaxLength {
 		return fetched{value: value}, nil // which Vault.fetch refuses
 	}
 

@@ -13,12 +13,12 @@ import (
 )
 
 // escapes lists what text looks like between the quotes of the notations that
-// tools print: URLs, JSON, shells, Go, XML; with all, in the rarer dialects of
+// tools print: URLs, JSON, shells, Go, XML, SQL; with all, in the rarer dialects of
 // each too. Most are the text itself for most secrets; the automaton holds
 // equal ones once.
 func escapes(text string, all bool) []string {
 	var out []string
-	for _, dialects := range []func(string) (common, rare []string){urlEscapes, jsonEscapes, shellEscapes, goEscapes, xmlEscapes} {
+	for _, dialects := range []func(string) (common, rare []string){urlEscapes, jsonEscapes, shellEscapes, goEscapes, xmlEscapes, doubledQuotes} {
 		list, rare := dialects(text)
 		if all {
 			list = append(list, rare...)
@@ -189,7 +189,14 @@ func xmlEscapes(text string) (common, rare []string) {
 		with(`"`, "&quot;", "'", "&apos;"),
 		with(`"`, "&quot;", "'", "&#39;"),
 		with(`"`, "&quot;", "'", "&#x27;"),
+		with(`"`, "&quot;", "\n", "&#10;", "\r", "&#13;", "\t", "&#9;"),
+		with("\n", "&#10;", "\r", "&#13;", "\t", "&#9;"),
 	}
+}
+
+// doubledQuotes is the inside of a string of SQL, YAML or CSV.
+func doubledQuotes(text string) (common, rare []string) {
+	return nil, []string{strings.ReplaceAll(text, `'`, `''`), strings.ReplaceAll(text, `"`, `""`)}
 }
 
 // inside is a quoted text without its quotes.

@@ -34,15 +34,15 @@ func formsOf(value string) forms {
 	lines := splitLines(value)
 	if len(lines) < 2 {
 		if trimmed := strings.TrimSpace(value); trimmed != value {
-			f.addLine(trimmed)
+			f.add(trimmed)
 		}
 		return f
 	}
 	for _, sep := range []string{"\r\n", " "} {
-		f.plain = append(f.plain, strings.Join(lines, sep))
+		f.addPlain(strings.Join(lines, sep))
 	}
 	for _, l := range lines {
-		f.addLine(strings.TrimSpace(l))
+		f.add(strings.TrimSpace(l))
 	}
 	for _, group := range shortRuns(lines) {
 		for _, sep := range core {
@@ -51,21 +51,23 @@ func formsOf(value string) forms {
 		// In forty ways of indenting, so only where that is small: a hundred
 		// lines that are all short are a list, and found as it is.
 		for _, sep := range indents {
-			if text := strings.Join(group, sep); len(text) <= everyForm && !opensBlank(text) {
-				f.plain = append(f.plain, text)
+			text := strings.Join(group, sep)
+			if len(text) > everyForm || len(text) < MinLength || opensBlank(text) && redactable(group[len(group)-1]) {
+				continue
 			}
+			f.addPlain(text)
 		}
 	}
 	return f
 }
 
-// opensBlank reports whether the head of text has a window of nothing but white
-// space. To look for it would mean to stop at every indented line of a log; it
-// happens to a value that begins with a very short line (a brace), and costs
-// the redaction of that line where it is deeply indented.
+// opensBlank reports whether the head of text has a window of nothing but
+// blanks, which deeply indented lines of a log are full of. It happens to a value
+// that begins with a very short line (a brace) before a longer one, and the
+// redaction of that short line, where it is deeply indented, is not worth it.
 func opensBlank(text string) bool {
 	for i := range stride {
-		if strings.TrimSpace(text[i:i+window]) == "" {
+		if strings.Trim(text[i:i+window], " \t") == "" {
 			return true
 		}
 	}
@@ -77,9 +79,19 @@ func (f *forms) add(text string) {
 	if !redactable(text) {
 		return
 	}
-	f.plain = append(f.plain, text)
-	f.plain = append(f.plain, escapes(text, len(text) <= everyForm || !strings.Contains(text, "\n"))...)
+	f.addPlain(text)
+	for _, e := range escapes(text, len(text) <= everyForm || !strings.Contains(text, "\n")) {
+		f.addPlain(e)
+	}
 	f.encoded = append(f.encoded, encodings(text)...)
+}
+
+// addPlain adds a text as it is. What is shorter than the rest of the package
+// counts on can be made of a value that is not: by joining empty lines.
+func (f *forms) addPlain(text string) {
+	if redactable(text) {
+		f.plain = append(f.plain, text)
+	}
 }
 
 // everyForm is the length in bytes up to which a text of several lines is looked
@@ -87,12 +99,6 @@ func (f *forms) add(text string) {
 // double the automaton, for the line ends: the lines themselves are looked for
 // in all dialects.
 const everyForm = 512
-
-func (f *forms) addLine(line string) {
-	if redactable(line) {
-		f.add(line)
-	}
-}
 
 // core are the separators that lines get from tools that rewrite line ends
 // (CR LF, tr '\n' ' ', tr -d '\n'); their results are looked for encoded too.

@@ -34,9 +34,9 @@ func NewRedactor() *Redactor { return &Redactor{} }
 func (r *Redactor) Add(name, value string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(value) > maxValue+MinLength {
-		r.add(pattern{value[:maxValue], name})
-		value = value[maxValue:]
+	for len(value) > MaxLength+MinLength {
+		r.add(pattern{value[:MaxLength], name})
+		value = value[MaxLength:]
 	}
 	r.add(pattern{value, name})
 }

@@ -74,7 +74,7 @@ func (s source) file(path string) (fetched, error) {
 	if err != nil {
 		return fetched{}, err
 	}
-	return fetched{value: trimNewline(value), warnings: warnings}, nil
+	return fetched{value: TrimNewline(value), warnings: warnings}, nil
 }
 
 func (s source) env(name string) (fetched, error) {
@@ -103,7 +103,7 @@ func (s source) credential(name string) (fetched, error) {
 	if err != nil {
 		return fetched{}, err
 	}
-	return fetched{value: trimNewline(value)}, nil
+	return fetched{value: TrimNewline(value)}, nil
 }
 
 // readPrivate reads a file that should be its owner's alone, and warns if it is
@@ -137,16 +137,16 @@ func readLimited(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxValue+2))
+	b, err := io.ReadAll(io.LimitReader(f, MaxLength+2))
 	if err != nil {
 		return "", err
 	}
 	return string(b), nil
 }
 
-// trimNewline takes off the one newline that editors and echo put at the end of
+// TrimNewline takes off the one newline that editors and echo put at the end of
 // a file. A second one is the value's own.
-func trimNewline(s string) string {
+func TrimNewline(s string) string {
 	if rest, ok := strings.CutSuffix(s, "\r\n"); ok {
 		return rest
 	}

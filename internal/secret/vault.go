@@ -143,8 +143,8 @@ func (v *Vault) fetch(ctx context.Context, d config.Secret) (fetched, error) {
 		return fetched{}, fmt.Errorf("secret %s: %w", d.Name, err)
 	case f.value == "":
 		return fetched{}, fmt.Errorf("secret %s: %s", d.Name, emptyAdvice(d))
-	case len(f.value) > maxValue:
-		return fetched{}, fmt.Errorf("secret %s: its %s holds more than %d KiB, which is no secret; name the file it is meant to be", d.Name, d.Source(), maxValue>>10)
+	case len(f.value) > MaxLength:
+		return fetched{}, fmt.Errorf("secret %s: its %s holds more than %d KiB, which is no secret; name the file it is meant to be", d.Name, d.Source(), MaxLength>>10)
 	}
 	if !redactable(f.value) {
 		f.warnings = append(f.warnings, fmt.Sprintf("its value is shorter than %d bytes (or blank) and cannot be redacted: it would blot out ordinary text; choose a longer one", MinLength))
@@ -152,10 +152,10 @@ func (v *Vault) fetch(ctx context.Context, d config.Secret) (fetched, error) {
 	return f, nil
 }
 
-// maxValue bounds a value, in bytes, and so the automaton that looks for its
-// forms. With every byte written \u00XX it is still within what a node can count
-// (see depthBits).
-const maxValue = 64 << 10
+// MaxLength is the greatest length of a value, in bytes. It bounds what is read
+// from a source, and the automaton that looks for the value's forms: with every
+// byte written \u00XX it is still within what a node can count (see depthBits).
+const MaxLength = 64 << 10
 
 func emptyAdvice(d config.Secret) string {
 	switch d.Source() {
