@@ -56,12 +56,9 @@ func (d Dir) write(part string, p event.Push) error {
 	if !event.ValidID(p.ID) {
 		return fmt.Errorf("spool push: %q is no push id", p.ID)
 	}
-	data, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("spool push %s: %w", p.ID, err)
-	}
+	data := encode(p)
 	tmp, name := d.part("tmp", p.ID), d.part(part, p.ID)
-	err = writeDurably(tmp, name, data)
+	err := writeDurably(tmp, name, data)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = d.Make(); err == nil {
 			err = writeDurably(tmp, name, data)
