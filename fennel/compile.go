@@ -2,6 +2,7 @@ package fennel
 
 import (
 	"fmt"
+	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
@@ -88,6 +89,9 @@ func assemble(chunk []ast.Stmt, filename string) (*lua.FunctionProto, error) {
 	}
 	proto, err := luacode.Compile(chunk, filename)
 	if limit, ok := err.(*luacode.LimitError); ok {
+		if strings.Contains(limit.Message, "register overflow") {
+			limit.Message = "too many local variables, or too deep an expression, for one function"
+		}
 		return nil, &Error{Kind: CompileError, File: filename, Line: limit.Line, Message: limit.Message,
 			Advice: advise(limit.Message), Form: "fn", noSource: true}
 	}
@@ -133,6 +137,7 @@ func (k *Compiler) chunk(source []byte, opts Options) (chunk []ast.Stmt, err err
 
 // compilation is the state of one program's compilation.
 type compilation struct {
+	links      int            // of chains around the form being compiled
 	suffixes   map[string]int // of names that are shadowed very often
 	text       bool           // the output is Lua text, to be run elsewhere
 	k          *Compiler

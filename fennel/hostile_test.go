@@ -42,6 +42,21 @@ func TestHostileInput(t *testing.T) {
 		{"macro deep", "(macro m [] (var x 1) (for [_ 1 100000] (set x (list x))) x) (m)", "nested more than"},
 		{"macro cycle", "(macro m [] (let [x (list 1)] (table.insert x x) x)) (m)", "nested more than"},
 		{"invalid UTF-8", "(print \"\xff\xfe\") \xc3\x28", ""},
+		{"segments", rep("a.", 1<<20) + "a", "malformed multisym"},
+		{"operands", "(+" + rep(" 1", 1<<20) + ")", "too many operands"},
+		{"nested operands", rep("(+ (- 1"+rep(" 1", 100)+") ", 500) + "1" + rep(")", 500), ""},
+		{"concat", "(.." + rep(" :a", 4000) + ")", ""},
+		{"concat more", "(.." + rep(" :a", 1<<18) + ")", "too many operands"},
+		{"branches", "(if" + rep(" x y", 1<<18) + ")", "too many operands or branches"},
+		{"clauses", "(case x" + rep(" 1 2", 1<<18) + ")", "too many operands or branches"},
+		{"steps", "(-> x" + rep(" (f)", 1<<18) + ")", "nested more than"},
+		{"keys", "(. t" + rep(" :k", 1<<18) + ")", "too many operands"},
+		{"elements", "[" + rep("1 ", 1<<20) + "]", ""},
+		{"distinct elements", "[" + numbers(1<<16) + "]", ""},
+		{"distinct statements", "(do " + strings.ReplaceAll(numbers(1<<15), " ", ") (print ")[1:] + "))", ""},
+		{"arguments", "(f" + rep(" x", 1<<16) + ")", ""},
+		{"params", "(fn [" + rep("x ", 1<<16) + "] 1)", "too"},
+		{"bindings", "(let [" + rep("x 1 ", 1<<15) + "] 1)", "too"},
 		{"zeros", rep("\x00", 1<<20), "invalid character"},
 		{"zero symbol", "(print a\x00b)", "invalid character"},
 		{"hashes", "#" + rep("#", 900) + "$", ""},
@@ -72,6 +87,15 @@ func TestHostileInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// numbers are n different ones.
+func numbers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "%d ", i)
+	}
+	return b.String()
 }
 
 // TestManyLocals exceeds what a function of gopher-lua can hold.

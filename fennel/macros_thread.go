@@ -27,6 +27,9 @@ func (e *expansion) thread(x *List, last bool) Node {
 		return nil
 	}
 	val := x.Items[1]
+	if len(x.Items) > maxExpansion {
+		failAt(x, "forms nested more than %d deep", maxExpansion)
+	}
 	for _, form := range x.Items[2:] {
 		val = e.insert(form, val, last)
 	}

@@ -618,6 +618,9 @@ func (r *reader) checkSym(raw string) {
 	runes := utf8.RuneCountInString(raw)
 	special := func(c byte) bool { return c == '.' || c == ':' }
 	colon := strings.IndexByte(raw, ':')
+	if strings.Count(raw, ".") > maxDepth {
+		r.fail("malformed multisym: "+raw, -1, true)
+	}
 	if colon < 0 && strings.Index(raw, "..") < 0 {
 		return
 	}

@@ -235,8 +235,7 @@ func (c *compilation) mangleLocal(name string) string {
 			break
 		}
 	}
-	// gopher-lua gives every function with ... a local named arg.
-	if c.keyword(name) || name == "arg" || (name != "" && name[0] >= '0' && name[0] <= '9') {
+	if c.keyword(name) || (name != "" && name[0] >= '0' && name[0] <= '9') {
 		name = "_" + name
 	}
 	if plain {

@@ -14,6 +14,7 @@ func specialDot(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bo
 	}
 	line := c.lineOf(x)
 	e := obj.x
+	defer c.chain(len(x.Items), x)()
 	keys := make([]ast.Expr, 0, len(x.Items)-2)
 	for _, k := range x.Items[2:] {
 		keys = append(keys, c.compile1(k, s, b).x)

@@ -257,6 +257,7 @@ func specialIf(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, boo
 		inner = want{nval: w.nval, tail: w.tail, target: target}
 	}
 	inner.fallback, inner.handle = nil, nil
+	defer c.chain(len(items)/2, x)()
 	conds := newScope(s)
 	arm := func(n Node) []ast.Stmt {
 		chunk := &block{}

@@ -15,11 +15,25 @@ func (c *compilation) arguments(x *List, s *Scope, b *block) []expr {
 	}
 	c.warnValues(x)
 	items := operands(x)
+	defer c.chain(len(items), x)()
 	out := make([]expr, len(items))
 	for i, n := range items {
 		out[i] = c.compile1(n, s, b)
 	}
 	return out
+}
+
+// maxChain bounds how long operators, branches and paths may be, those inside one another counted together: they become
+// trees of that depth, which gopher-lua's compiler walks by recursion and partly in quadratic time.
+const maxChain = 5000
+
+// chain counts n links while a form is compiled; the function it gives takes them away again.
+func (c *compilation) chain(n int, at Node) func() {
+	c.links += n
+	if c.links > maxChain {
+		failAt(at, "too many operands or branches: more than %d in one expression", maxChain)
+	}
+	return func() { c.links -= n }
 }
 
 func (c *compilation) warnValues(x *List) {
@@ -99,12 +113,24 @@ func specialConcat(c *compilation, x *List, s *Scope, b *block, w want) ([]expr,
 	case 1:
 		return c.single(list[0].x, valueExpr), false
 	}
-	return c.single(c.fold(list, true, func(l, r ast.Expr) ast.Expr {
+	join := func(l, r ast.Expr) ast.Expr {
 		n := &ast.StringConcatOpExpr{Lhs: l, Rhs: r}
 		n.SetLine(line)
 		return n
-	}), valueExpr), false
+	}
+	// Every operand of one concatenation takes a register, so long ones are made of shorter ones.
+	for len(list) > maxConcat {
+		var parts []expr
+		for i := 0; i < len(list); i += maxConcat {
+			part := list[i:min(i+maxConcat, len(list))]
+			parts = append(parts, expr{c.fold(part, true, join), valueExpr})
+		}
+		list = parts
+	}
+	return c.single(c.fold(list, true, join), valueExpr), false
 }
+
+const maxConcat = 100
 
 // logical makes `and` and `or`. An operand that needs statements must not run when an earlier one decides, so it goes
 // into a branch.
@@ -116,6 +142,7 @@ func logical(op string) special {
 			}
 		}
 		c.warnValues(x)
+		defer c.chain(len(x.Items), x)()
 		line := c.lineOf(x)
 		var acc ast.Expr // what the operands so far come to
 		name := ""
@@ -276,6 +303,7 @@ func comparison(op, join string) special {
 		}
 		line := c.lineOf(x)
 		items := x.Items[1:]
+		defer c.chain(len(items), x)()
 		if len(items) == 2 {
 			l := c.compile1(items[0], s, b).x
 			r := c.compile1(items[1], s, b).x

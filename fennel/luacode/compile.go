@@ -23,9 +23,6 @@ func Compile(chunk []ast.Stmt, name string) (proto *lua.FunctionProto, err error
 	}()
 	m := &mender{}
 	chunk = m.stmts(chunk)
-	if m.err != nil {
-		return nil, m.err
-	}
 	proto, err = lua.Compile(chunk, name)
 	if ce, ok := err.(*lua.CompileError); ok {
 		err = &LimitError{Name: name, Line: ce.Line, Message: ce.Message}

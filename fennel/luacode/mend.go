@@ -13,20 +13,50 @@ import (
 //   - `x, y = y, x` assigns while it still evaluates (compileAssignStmtRight targets the locals directly);
 //   - `x = (f(x))` on a function's last parameter loads f over x before it evaluates the arguments
 //     (compileFuncCallExpr);
-//   - `{…50 items…, k = v}` and `{…50 items…, f()}` flush the same items twice or in the wrong place
-//     (compileTableExpr);
+//   - `{…50 items…, k = v}` and `{…50 items…, f()}` flush the same items twice or in the wrong place, and
+//     `{1, k = f()}` takes the values of f() for items (compileTableExpr);
+//   - a function with n constants takes time n² (ConstIndex);
 //   - `local f = function() f() end` sees itself, as only `local function` may;
-//   - every function with ... has a local named arg;
+//   - every function with ... has a local named arg, which hides the program's own and the global one;
 //   - custom nodes of this package are not known to it.
 type mender struct {
-	varargs int // how many enclosing functions other than the chunk take ...
-	err     error
+	varargs int  // how many enclosing functions other than the chunk take ...
+	argHere bool // a local of the program is named arg, here
+}
+
+// argLocal is what a local named arg is called instead.
+const argLocal = "(arg)"
+
+// declare renames the locals named arg among those a statement makes.
+func (m *mender) declare(names []string) {
+	for i, n := range names {
+		if n == "arg" {
+			names[i] = argLocal
+			m.argHere = true
+		}
+	}
+}
+
+// block mends statements with a scope of their own.
+func (m *mender) block(list []ast.Stmt) []ast.Stmt {
+	saved := m.argHere
+	list = m.stmts(list)
+	m.argHere = saved
+	return list
 }
 
 // temporaries have names no program can write.
 const temp = "(t)"
 
 func (m *mender) stmts(list []ast.Stmt) []ast.Stmt {
+	list = m.each(list)
+	if len(list) > mostStatements {
+		list = splitStatements(list)
+	}
+	return list
+}
+
+func (m *mender) each(list []ast.Stmt) []ast.Stmt {
 	var out []ast.Stmt // nil as long as nothing changed in number
 	for i, s := range list {
 		switch st := s.(type) {
@@ -38,6 +68,9 @@ func (m *mender) stmts(list []ast.Stmt) []ast.Stmt {
 			case *RawStmts:
 				out = append(out, m.stmts(st.Stmts)...)
 			case *LocalFunction:
+				name := []string{st.Name}
+				m.declare(name)
+				st.Name = name[0]
 				m.function(st.Func)
 				d := &ast.LocalAssignStmt{Names: []string{st.Name}, Exprs: []ast.Expr{st.Func}}
 				at(d, st)
@@ -71,6 +104,7 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 		return mendAssign(st)
 	case *ast.LocalAssignStmt:
 		m.exprs(st.Exprs)
+		m.declare(st.Names)
 		if len(st.Names) == 1 && len(st.Exprs) == 1 {
 			if _, ok := st.Exprs[0].(*ast.FunctionExpr); ok {
 				none := &ast.NilExpr{}
@@ -86,13 +120,15 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 			return d
 		}
 	case *ast.DoBlockStmt:
-		st.Stmts = m.stmts(st.Stmts)
+		st.Stmts = m.block(st.Stmts)
 	case *ast.WhileStmt:
 		st.Condition = m.expr(st.Condition)
+		st.Stmts = m.block(st.Stmts)
+	case *ast.RepeatStmt: // its condition sees the locals of the body
+		saved := m.argHere
 		st.Stmts = m.stmts(st.Stmts)
-	case *ast.RepeatStmt:
 		st.Condition = m.expr(st.Condition)
-		st.Stmts = m.stmts(st.Stmts)
+		m.argHere = saved
 	case *ast.FuncDefStmt:
 		m.function(st.Func)
 		if st.Name.Func != nil {
@@ -105,18 +141,26 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 		m.exprs(st.Exprs)
 	case *ast.IfStmt:
 		st.Condition = m.expr(st.Condition)
-		st.Then = m.stmts(st.Then)
-		st.Else = m.stmts(st.Else)
+		st.Then = m.block(st.Then)
+		st.Else = m.block(st.Else)
 	case *ast.NumberForStmt:
 		st.Init = m.expr(st.Init)
 		st.Limit = m.expr(st.Limit)
 		if st.Step != nil {
 			st.Step = m.expr(st.Step)
 		}
+		saved := m.argHere
+		name := []string{st.Name}
+		m.declare(name)
+		st.Name = name[0]
 		st.Stmts = m.stmts(st.Stmts)
+		m.argHere = saved
 	case *ast.GenericForStmt:
 		m.exprs(st.Exprs)
+		saved := m.argHere
+		m.declare(st.Names)
 		st.Stmts = m.stmts(st.Stmts)
+		m.argHere = saved
 	}
 	return s
 }
@@ -230,20 +274,24 @@ func (m *mender) exprs(list []ast.Expr) {
 }
 
 func (m *mender) function(f *ast.FunctionExpr) {
+	saved, varargs := m.argHere, m.varargs
 	if f.ParList.HasVargs {
 		m.varargs++
-		defer func() { m.varargs-- }()
-	} else {
-		saved := m.varargs
-		m.varargs = saved // an inner function sees the outer one's arg as an upvalue
 	}
+	m.declare(f.ParList.Names)
 	f.Stmts = m.stmts(f.Stmts)
+	m.argHere, m.varargs = saved, varargs
 }
 
 func (m *mender) expr(e ast.Expr) ast.Expr {
 	switch x := e.(type) {
 	case *ast.IdentExpr:
-		if m.varargs > 0 && x.Value == "arg" {
+		if x.Value != "arg" {
+			return x
+		}
+		if m.argHere {
+			x.Value = argLocal
+		} else if m.varargs > 0 {
 			g := &ast.IdentExpr{Value: "_G"}
 			k := &ast.StringExpr{Value: "arg"}
 			get := &ast.AttrGetExpr{Object: g, Key: k}
@@ -297,9 +345,6 @@ func (m *mender) expr(e ast.Expr) ast.Expr {
 // fieldsPerFlush is how many items gopher-lua gathers before it stores them in the table.
 const fieldsPerFlush = 50
 
-// mostPositional keeps the count of flushes inside the nine bits of the instruction.
-const mostPositional = 25000
-
 func (m *mender) table(x *ast.TableExpr) ast.Expr {
 	positional := 0
 	for _, f := range x.Fields {
@@ -307,18 +352,22 @@ func (m *mender) table(x *ast.TableExpr) ast.Expr {
 			f.Key = m.expr(f.Key)
 		} else {
 			positional++
-			if positional > mostPositional && !(positional > mostPositional && severalValues(f.Value)) {
-				k := &ast.NumberExpr{Value: strconv.Itoa(positional)}
-				at(k, f.Value)
-				f.Key = k
-			}
 		}
 		f.Value = m.expr(f.Value)
 	}
-	if positional < fieldsPerFlush || len(x.Fields) == 0 {
+	if len(x.Fields) == 0 {
 		return x
 	}
 	last := x.Fields[len(x.Fields)-1]
+	if last.Key != nil {
+		last.Value = Paren(last.Value)
+	}
+	if len(x.Fields) > mostFields {
+		return fillTable(x)
+	}
+	if positional < fieldsPerFlush {
+		return x
+	}
 	open := last.Key == nil && severalValues(last.Value)
 	switch {
 	case open && (positional-1)%fieldsPerFlush == 0:
@@ -326,14 +375,18 @@ func (m *mender) table(x *ast.TableExpr) ast.Expr {
 	case last.Key != nil && positional%fieldsPerFlush == 0:
 		for i := len(x.Fields) - 1; i >= 0; i-- {
 			if f := x.Fields[i]; f.Key == nil {
-				k := &ast.NumberExpr{Value: strconv.Itoa(positional)}
-				at(k, f.Value)
-				f.Key = k
+				f.Key = number(positional, f.Value)
 				break
 			}
 		}
 	}
 	return x
+}
+
+func number(n int, from ast.PositionHolder) ast.Expr {
+	e := &ast.NumberExpr{Value: strconv.Itoa(n)}
+	at(e, from)
+	return e
 }
 
 func severalValues(e ast.Expr) bool {
