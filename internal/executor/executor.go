@@ -60,15 +60,25 @@ type Spec struct {
 	Workspace string // absolute
 	RunDir    string // runs/ID, for sockets and logs of the executor's own
 
-	Image   string // docker: as ci.image or the configuration says; "" if neither
+	// Docker takes the image that the pipeline names (ci.image), else the one
+	// that .quire/Dockerfile of the workspace makes, else the configuration's.
+	Image        string
+	DefaultImage string
+	// Network is a network's name, "none", or "" for the executor's usual: in a
+	// sandbox none, in a container the engine's.
 	Network string
-	Rootfs  string // bwrap
+	Rootfs  string // bwrap: the root directory to show, "" for the machine's programs
 	Limits  Limits
 	Grace   time.Duration // between SIGTERM and SIGKILL
 
 	// Mounts are further directories that commands see: caches, mostly. The
 	// host executor shows nothing in another place and ignores them.
 	Mounts []Mount
+
+	// Services run beside the jobs, before the first and until the last, where
+	// the executor has containers. ServiceLog is where the output of one goes.
+	Services   []Service
+	ServiceLog func(name string) io.WriteCloser
 
 	// Hidden are host paths that no command may see where the executor can
 	// hide them: the configuration, the state directory, other repositories.
@@ -86,6 +96,18 @@ type Mount struct {
 	Source   string // absolute; exists
 	Target   string // absolute, where commands find it
 	Writable bool
+}
+
+// Service is a server that jobs reach by its name.
+type Service struct {
+	Name  string // host name, also unique in the run
+	Image string
+	Argv  []string // over the image's own; nil: as it is
+	Env   []string
+	// Ready is a command in the service's container that exits 0 when it can be
+	// used; nil: as soon as it runs.
+	Ready  []string
+	Within time.Duration // how long that may take; 0: a minute
 }
 
 // Limits bound the run's commands; zero is no limit.

@@ -118,6 +118,9 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 	defer status.Close()
 	argv := append(s.prefix(), s.bwrap, "--args", "3", "--json-status-fd", "4", "--")
 	said := &tail{w: stderr}
+	if local.Same(stdout, stderr) {
+		stdout = said // one stays one
+	}
 	exit, err := s.run.Run(ctx, local.Program{
 		Path: argv[0],
 		Argv: append(argv, c.Argv...),

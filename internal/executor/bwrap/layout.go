@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"quire/internal/executor"
+	"quire/internal/executor/local"
 )
 
 // mount is one thing that a command finds under a path.
@@ -87,7 +88,7 @@ func plan(spec executor.Spec, networked bool, private string) layout {
 			}
 		}
 	}
-	for _, dir := range append(alternates(spec.GitDir, 0), spec.GitDir) {
+	for _, dir := range append(local.Alternates(spec.GitDir), spec.GitDir) {
 		if isDir(dir) {
 			l = append(l, mount{target: dir, kind: readOnly, source: dir})
 		}
@@ -174,34 +175,6 @@ func guarded(root string) []string {
 		return nil
 	})
 	return found
-}
-
-// alternates are the object directories that a repository borrows from, by
-// gitrepository-layout(5), objects/info/alternates.
-func alternates(gitDir string, depth int) []string {
-	return borrowed(filepath.Join(gitDir, "objects"), depth)
-}
-
-func borrowed(objects string, depth int) []string {
-	if depth == 5 { // git's own bound (alternate_object_database depth)
-		return nil
-	}
-	b, err := os.ReadFile(filepath.Join(objects, "info", "alternates"))
-	if err != nil {
-		return nil
-	}
-	var dirs []string
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimSuffix(line, "\n")
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		if !filepath.IsAbs(line) {
-			line = filepath.Join(objects, line)
-		}
-		dirs = append(append(dirs, line), borrowed(line, depth+1)...)
-	}
-	return dirs
 }
 
 // withHome adds the home directory that a command's environment names.

@@ -64,6 +64,26 @@ func (r *Runner) Run(ctx context.Context, p Program, stdout, stderr io.Writer) (
 		out.abandon()
 		return executor.Exit{}, refused(p.Argv, p.Env, p.Path, err)
 	}
+	return r.see(ctx, c, p, out, before)
+}
+
+// RunOn is Run for a program that writes straight to two open files. Whatever
+// else holds them is ended with the command.
+func (r *Runner) RunOn(ctx context.Context, p Program, stdout, stderr *os.File) (executor.Exit, error) {
+	stdin, err := input(p.Stdin)
+	if err != nil {
+		return executor.Exit{}, err
+	}
+	before := r.Limits.Hits()
+	c, err := r.start(p, []*os.File{stdin, stdout, stderr})
+	stdin.Close()
+	if err != nil {
+		return executor.Exit{}, refused(p.Argv, p.Env, p.Path, err)
+	}
+	return r.see(ctx, c, p, &direct{c: c, files: []*os.File{stdout, stderr}}, before)
+}
+
+func (r *Runner) see(ctx context.Context, c *procs.Command, p Program, out outlet, before procs.Hits) (executor.Exit, error) {
 	exit, err := r.watch(ctx, c, p, out)
 	if hit := r.Limits.Hits().Since(before, exit.Code, exit.Signal); hit != "" && exit.Limit == "" {
 		exit.Limit = hit
@@ -86,7 +106,7 @@ func (r *Runner) start(p Program, files []*os.File) (*procs.Command, error) {
 }
 
 // watch sees a started command through to its last process and byte.
-func (r *Runner) watch(ctx context.Context, c *procs.Command, p Program, out *output) (executor.Exit, error) {
+func (r *Runner) watch(ctx context.Context, c *procs.Command, p Program, out outlet) (executor.Exit, error) {
 	type ending struct {
 		status syscall.WaitStatus
 		err    error
@@ -130,7 +150,7 @@ func (r *Runner) watch(ctx context.Context, c *procs.Command, p Program, out *ou
 		drain := time.NewTimer(Drain)
 		defer drain.Stop()
 		select {
-		case <-out.done: // whatever is left does not write any more
+		case <-out.silent(): // whatever is left does not write any more
 		case <-drain.C:
 		case <-ctx.Done():
 			cause = context.Cause(ctx)

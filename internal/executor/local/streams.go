@@ -32,6 +32,15 @@ func input(b []byte) (*os.File, error) {
 	return f, nil
 }
 
+// outlet is where a command's output goes.
+type outlet interface {
+	// silent is closed when nothing that still runs can write any more. It is
+	// asked for when the started process has ended.
+	silent() <-chan struct{}
+	// finish is called when nothing is left to write.
+	finish() error
+}
+
 // output carries what a command writes from two pipes to two writers.
 type output struct {
 	streams []*stream
@@ -56,7 +65,7 @@ var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 func openOutput(stdout, stderr io.Writer) (*output, error) {
 	o := &output{done: make(chan struct{})}
 	writers := []io.Writer{stdout, stderr}
-	if same(stdout, stderr) {
+	if Same(stdout, stderr) {
 		writers = writers[:1]
 	}
 	for _, w := range writers {
@@ -74,7 +83,8 @@ func openOutput(stdout, stderr io.Writer) (*output, error) {
 	return o, nil
 }
 
-func same(a, b io.Writer) bool {
+// Same says whether two writers are one.
+func Same(a, b io.Writer) bool {
 	defer func() { recover() }() // a writer of an incomparable type is nobody's double
 	return a == b
 }
@@ -97,6 +107,8 @@ func (o *output) started() {
 		close(o.done)
 	}()
 }
+
+func (o *output) silent() <-chan struct{} { return o.done }
 
 // abandon closes everything of a command that did not start.
 func (o *output) abandon() {

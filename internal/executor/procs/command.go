@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,13 +20,14 @@ const (
 	EnvExec = "QUIRE_EXEC" // one command of one run, unique on this machine
 )
 
+var commands atomic.Uint64 // how many were started by this process
+
 // Command is the processes of one started command: the one that was started
 // and everything that came of it.
 type Command struct {
 	main    *os.Process
-	reaped  bool   // under own's lock
-	entry   string // QUIRE_EXEC=…
-	tag     commandTag
+	reaped  bool    // under own's lock
+	entry   string  // QUIRE_EXEC=…
 	group   *Cgroup // nil: none to be had
 	leaf    *leaf
 	orphans bool // it is known to have made processes that may outlive their parents
@@ -43,8 +45,8 @@ var own = struct {
 // of the command in its environment and in the run's cgroup. This process must
 // be a subreaper. attr has no Sys.
 func Start(runID string, group *Cgroup, name string, argv []string, attr os.ProcAttr) (*Command, error) {
-	c := &Command{tag: newCommandTag(), group: group}
-	c.entry = EnvExec + "=" + runID + "." + identity() + "." + strconv.FormatUint(commands.Load(), 10)
+	c := &Command{group: group}
+	c.entry = EnvExec + "=" + runID + "." + identity() + "." + strconv.FormatUint(commands.Add(1), 10)
 	attr.Env = append(slices.Clip(attr.Env), c.entry)
 	attr.Sys = &syscall.SysProcAttr{Setsid: true}
 	if group != nil {
@@ -55,19 +57,14 @@ func Start(runID string, group *Cgroup, name string, argv []string, attr os.Proc
 	}
 	own.Lock()
 	defer own.Unlock()
-	var main *os.Process
-	start := func() (err error) {
-		main, err = os.StartProcess(name, argv, &attr)
-		return err
-	}
-	err := c.tag.during(start)
+	main, err := os.StartProcess(name, argv, &attr)
 	if err != nil && c.leaf != nil && cgroupRefused(err) {
 		// Processes may not be moved between the two cgroups (somebody else's
 		// delegation); the command itself may be fine.
 		group.give(c.leaf)
 		c.leaf = nil
 		attr.Sys.UseCgroupFD = false
-		err = c.tag.during(start)
+		main, err = os.StartProcess(name, argv, &attr)
 	}
 	if err != nil {
 		if c.leaf != nil {
@@ -140,11 +137,10 @@ func (c *Command) Left() ([]Process, error) {
 	var left []Process
 	for _, p := range all {
 		switch {
-		case !in[p.PID]:
-		case !p.Dead():
-			left = append(left, p)
-		case p.Parent == os.Getpid() && own.mains[p.PID] == nil:
+		case p.Dead() && orphan(p): // whose command it was does not matter
 			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
+		case in[p.PID] && !p.Dead():
+			left = append(left, p)
 		}
 	}
 	return left, nil
@@ -171,16 +167,29 @@ func (c *Command) leftInLeaf() ([]Process, error) {
 }
 
 // roots says whether p is where a branch of the command's tree hangs on this
-// process: the started process itself, or an orphan of it.
+// process: the started process itself, or an orphan of it. An orphan without a
+// mark belongs to the command that ends last.
 func (c *Command) roots(p Process) bool {
 	if p.PID == c.main.Pid {
 		return !c.reaped
 	}
-	if p.Parent != os.Getpid() || own.mains[p.PID] != nil {
+	if !orphan(p) {
 		return false
 	}
-	return p.Session == c.main.Pid || commandTagOf(p.PID) == c.tag || environHas(p.PID, c.entry)
+	return c.reaped && len(own.mains) == 0 || p.Session == c.main.Pid || environHas(p.PID, c.entry)
 }
+
+// orphan says whether p is a process that was given to this one when its parent
+// died. What others start and wait for here is in this process's own session;
+// a command and what comes of it never is.
+func orphan(p Process) bool {
+	return p.Parent == os.Getpid() && own.mains[p.PID] == nil && p.Session != ownSession()
+}
+
+var ownSession = sync.OnceValue(func() int {
+	sid, _ := unix.Getsid(0)
+	return sid
+})
 
 // childless says, in one system call, that this process has no child: the
 // common end of a command. waitid(2) gives ECHILD then, and with WNOWAIT takes
@@ -190,15 +199,14 @@ func childless() bool {
 	return errors.Is(err, unix.ECHILD)
 }
 
-// reapOrphans takes zombies off the table that commands left to this process. A
-// child that somebody else started and waits for has no command's tag.
+// reapOrphans takes the zombies of orphans off the table.
 func reapOrphans() {
 	all, err := table()
 	if err != nil {
 		return
 	}
 	for _, p := range all {
-		if p.Parent == os.Getpid() && p.Dead() && own.mains[p.PID] == nil && commandTagOf(p.PID) != 0 {
+		if p.Dead() && orphan(p) {
 			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
 		}
 	}

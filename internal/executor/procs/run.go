@@ -46,16 +46,9 @@ func KillRun(ctx context.Context, runID string) error {
 		below(all, in)
 		var left []Process
 		for _, p := range all {
-			switch {
-			case !in[p.PID] || spared[p.PID]:
-			case !p.Dead():
+			// A zombie is its parent's to reap, and harms nobody.
+			if in[p.PID] && !spared[p.PID] && !p.Dead() {
 				left = append(left, p)
-			case p.Parent == os.Getpid():
-				own.Lock()
-				if own.mains[p.PID] == nil {
-					unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
-				}
-				own.Unlock()
 			}
 		}
 		return left, nil

@@ -14,6 +14,9 @@ import (
 // itself started with (by a shell, by sshd) stay out of what it starts, for Go
 // closes only its own at exec.
 //
+// Nothing else that this process starts may be given a session of its own
+// (SysProcAttr.Setsid): that is how the commands' orphans are known.
+//
 // A process supervises one run. A second call for another run leaves the tag
 // with the last.
 func Supervise(runID string) error {

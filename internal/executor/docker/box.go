@@ -1,0 +1,183 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"quire/internal/executor/docker/inside"
+	"quire/internal/executor/local"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+)
+
+// box is the container in which an image's commands run.
+type box struct {
+	made chan struct{} // closed when the rest is final
+	id   string
+	name string
+	err  error
+}
+
+// box gives the container of an image, starting it at the first call.
+func (d *Executor) box(ctx context.Context, image string) (*box, error) {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return nil, errors.New("the run's containers are gone")
+	}
+	b, found := d.boxes[image]
+	if !found {
+		b = &box{made: make(chan struct{}), name: fmt.Sprintf("quire-%s-%d", d.spec.RunID, len(d.boxes)+1)}
+		d.boxes[image] = b
+	}
+	d.mu.Unlock()
+	if !found {
+		b.id, b.err = d.start(ctx, image, b.name)
+		close(b.made)
+		if b.err != nil { // the next command may have more luck
+			d.mu.Lock()
+			if d.boxes[image] == b && b.id == "" {
+				delete(d.boxes, image)
+			}
+			d.mu.Unlock()
+		}
+	}
+	select {
+	case <-b.made:
+		return b, b.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// start makes and starts a container. It gives back its id, even with an
+// error, when there is something to remove.
+func (d *Executor) start(ctx context.Context, image, name string) (string, error) {
+	if err := d.need(ctx, image); err != nil {
+		return "", err
+	}
+	config := &container.Config{
+		Image:       image,
+		Entrypoint:  []string{inside.Path, inside.Word, "pause"},
+		Cmd:         []string{},
+		Labels:      maps.Clone(d.owner),
+		User:        d.user(),
+		WorkingDir:  "/",
+		Hostname:    "quire",
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+	}
+	init := true
+	host := &container.HostConfig{
+		Init:          &init, // reaps what commands leave to the first process
+		SecurityOpt:   []string{"no-new-privileges"},
+		LogConfig:     container.LogConfig{Type: "none"},
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
+		Resources:     d.resources(),
+		NetworkMode:   container.NetworkMode(d.networkMode()),
+	}
+	var made container.CreateResponse
+	var err error
+	if d.bound {
+		host.Mounts = d.mounts()
+		made, err = d.engine.ContainerCreate(ctx, config, host, d.networking(), nil, name)
+		if err != nil && strings.Contains(err.Error(), "bind source path does not exist") {
+			d.bound = false // the socket is here and the engine is not
+		}
+	}
+	if !d.bound {
+		host.Mounts = nil
+		made, err = d.engine.ContainerCreate(ctx, config, host, d.networking(), nil, name)
+		if err == nil {
+			err = d.copyIn(ctx, made.ID)
+		}
+	}
+	if err != nil {
+		return made.ID, fmt.Errorf("container for image %s: %s", image, oneLine(err))
+	}
+	if err := d.engine.ContainerStart(ctx, made.ID, container.StartOptions{}); err != nil {
+		return made.ID, fmt.Errorf("starting a container of image %s: %s", image, oneLine(err))
+	}
+	d.spec.Container(true, name)
+	return made.ID, nil
+}
+
+// remove ends and removes a container, and says that it has stopped.
+func (d *Executor) remove(ctx context.Context, id, name string) error {
+	err := d.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !client.IsErrNotFound(err) {
+		return fmt.Errorf("removing container %s: %s", name, oneLine(err))
+	}
+	d.spec.Container(false, name)
+	return nil
+}
+
+// user is the owner of the workspace, so that what commands make there is the
+// same user's.
+func (d *Executor) user() string {
+	info, err := os.Stat(d.spec.Workspace)
+	if err != nil {
+		return ""
+	}
+	s := info.Sys().(*syscall.Stat_t)
+	return strconv.Itoa(int(s.Uid)) + ":" + strconv.Itoa(int(s.Gid))
+}
+
+func (d *Executor) resources() container.Resources {
+	l := d.spec.Limits
+	r := container.Resources{NanoCPUs: int64(l.CPU * 1e9), Memory: l.Memory, MemorySwap: l.Memory}
+	if l.PIDs > 0 {
+		// Two for the container's own processes, and up to ten for each command's,
+		// whose threads count.
+		n := int64(l.PIDs) + ownPIDs
+		r.PidsLimit = &n
+	}
+	return r
+}
+
+const ownPIDs = 32
+
+// networkMode is the configured network, or the run's own where services have
+// made one.
+func (d *Executor) networkMode() string {
+	if d.network != "" {
+		return d.network
+	}
+	return d.spec.Network
+}
+
+func (d *Executor) networking() *network.NetworkingConfig { return nil }
+
+// shown are the directories that commands see under their own paths.
+func (d *Executor) shown() []mount.Mount {
+	shown := []mount.Mount{{Type: mount.TypeBind, Source: d.spec.Workspace, Target: d.spec.Workspace}}
+	for _, dir := range append(local.Alternates(d.spec.GitDir), d.spec.GitDir) {
+		if !missing(dir) {
+			shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: dir, Target: dir, ReadOnly: true})
+		}
+	}
+	for _, m := range d.spec.Mounts {
+		shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: !m.Writable})
+	}
+	return shown
+}
+
+// mounts are what a container on this machine's engine is given, what is
+// deeper last.
+func (d *Executor) mounts() []mount.Mount {
+	all := append(d.shown(), mount.Mount{Type: mount.TypeBind, Source: d.helper, Target: inside.Path, ReadOnly: true})
+	slices.SortStableFunc(all, func(a, b mount.Mount) int {
+		return strings.Count(filepath.Clean(a.Target), "/") - strings.Count(filepath.Clean(b.Target), "/")
+	})
+	return all
+}
