@@ -69,7 +69,7 @@ func modulePath(def, variable string) string {
 
 // luaRuntimeVersion names the language and what it runs on: (runtime-version ?as-table).
 func luaRuntimeVersion(L *lua.LState) int {
-	const machine = lua.PackageName + " " + lua.PackageVersion
+	const machine = "gopher-lua (Lua 5.1)"
 	if lua.LVAsBool(L.Get(1)) {
 		t := L.NewTable()
 		t.RawSetString("fennel", lua.LString(Version))

@@ -258,7 +258,7 @@ func (r *repl) resolve(name string) lua.LValue {
 // describable is the special form, macro or value that a name stands for.
 func (r *repl) describable(name string) lua.LValue {
 	if specials, ok := r.k.scopeField(r.scope, "specials").(*lua.LTable); ok {
-		if v := specials.RawGetString(name); v != lua.LNil {
+		if v := r.L.GetField(specials, name); v != lua.LNil {
 			return v
 		}
 	}

@@ -42,7 +42,7 @@ XDG_STATE_HOME (~/.local/state). Input that is not a terminal's is read plainly.
 }
 
 func replWelcome() string {
-	return "Welcome to Fennel " + fennel.Version + " on " + lua.PackageName + " " + lua.PackageVersion +
+	return "Welcome to Fennel " + fennel.Version + " on gopher-lua" +
 		"!\nUse ,help to see available commands."
 }
 

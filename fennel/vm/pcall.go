@@ -3,7 +3,6 @@ package vm
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -33,10 +32,10 @@ func protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
 	unwound := false
 	unwind := &lua.LFunction{IsG: true, Env: hidden, GFunction: func(L *lua.LState) int {
 		keepOuterUpvalues(L)
+		if mended := mendMessage(L, L.Get(1)); mended != nil {
+			L.Replace(1, mended)
+		}
 		if handler != nil {
-			if mended := mendMessage(L.Get(1)); mended != nil {
-				L.Replace(1, mended)
-			}
 			L.Push(handler)
 			L.Push(L.Get(1))
 			L.Call(1, 1)
@@ -58,26 +57,10 @@ func protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
 	if !errors.As(err, &api) {
 		return err
 	}
-	if mended := mendMessage(api.Object); mended != nil {
+	if mended := mendMessage(nil, api.Object); mended != nil {
 		api.Object = mended
 	}
 	return api
-}
-
-// mendMessage gives the faults that gopher-lua finds in Go, by panicking, the
-// words of lua5.1; nil if the value needs none.
-func mendMessage(v lua.LValue) lua.LValue {
-	s, ok := v.(lua.LString)
-	if !ok {
-		return nil
-	}
-	switch {
-	case s == "lua callstack overflow":
-		return lua.LString("stack overflow")
-	case strings.HasSuffix(string(s), " registry overflow"):
-		return lua.LString(strings.TrimSuffix(string(s), "registry overflow") + "stack overflow")
-	}
-	return nil
 }
 
 // errorValue is the Lua value of an error that PCall returned.
@@ -90,7 +73,11 @@ func errorValue(err error) lua.LValue {
 }
 
 func basePcall(L *lua.LState) int {
-	argAny(L, 1, "pcall")
+	if f := argAny(L, 1, "pcall"); !callable(L, f) {
+		L.Push(lua.LFalse)
+		L.Push(lua.LString("attempt to call a " + f.Type().String() + " value"))
+		return 2
+	}
 	if err := PCall(L, L.GetTop()-1, lua.MultRet, nil); err != nil {
 		L.SetTop(0)
 		L.Push(lua.LFalse)
@@ -99,6 +86,13 @@ func basePcall(L *lua.LState) int {
 	}
 	L.Insert(lua.LTrue, 1)
 	return L.GetTop()
+}
+
+func callable(L *lua.LState, v lua.LValue) bool {
+	if _, ok := v.(*lua.LFunction); ok {
+		return true
+	}
+	return L.GetMetaField(v, "__call").Type() == lua.LTFunction
 }
 
 // baseXpcall hands arguments behind the handler to the function, as LuaJIT and

@@ -56,6 +56,7 @@ func init() {
 	internals.next = field(upvalue, "next", reflect.Pointer).Offset
 	internals.index = field(upvalue, "index", reflect.Int).Offset
 	internals.ok = ok
+	findFrameFields()
 }
 
 // keepOuterUpvalues makes the state's next error close no upvalue; PCall closes
