@@ -56,9 +56,8 @@ type attempt struct {
 	call  Call
 	clock *clock
 
-	returned lua.LValue // what the run-fn returned, nil or a table
-	outputs  plain
-	err      error
+	outputs plain // nil when the run-fn returned nothing
+	err     error
 }
 
 // verdict judges what run left. The end of a context is told by its cause: the
@@ -269,32 +268,35 @@ func (p *printer) Write(data []byte) (int, error) {
 	if !p.live || p.attempt.clock.cause() != nil {
 		return len(data), nil
 	}
-	p.line = append(p.line, data...)
-	for {
-		i := bytes.IndexByte(p.line, '\n')
-		if i < 0 && len(p.line) < maxPrintLine {
-			return len(data), nil
+	for rest := data; len(rest) > 0; {
+		line, after, ended := bytes.Cut(rest, []byte("\n"))
+		if room := maxPrintLine - len(p.line); len(line) > room {
+			line, after, ended = line[:room], rest[room:], true
 		}
-		if i < 0 {
-			i = maxPrintLine - 1
+		p.line = append(p.line, line...)
+		rest = after
+		if ended {
+			p.log()
 		}
-		p.log(p.line[:i])
-		p.line = p.line[i+1:]
 	}
+	return len(data), nil
 }
 
+// flush logs the last line if it has no end. An attempt that was given up has
+// nobody left to log for.
 func (p *printer) flush() {
-	if len(p.line) > 0 {
-		p.log(p.line)
-		p.line = nil
+	if len(p.line) > 0 && !p.attempt.clock.abandoned.Load() {
+		p.log()
 	}
 	p.live = false
 }
 
-func (p *printer) log(line []byte) {
+func (p *printer) log() {
+	line := string(p.line)
+	p.line = p.line[:0]
 	p.attempt.clock.pause()
 	defer p.attempt.clock.resume()
-	p.attempt.host.Log(p.attempt.call, string(line))
+	p.attempt.host.Log(p.attempt.call, line)
 }
 
 // closeState gives a state back. It runs in defers, also when the state's own

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type clock struct {
 	ctx    context.Context // ends when a stretch is too long, or with its parent
 	cancel context.CancelCauseFunc
 	limits Limits
+
+	abandoned atomic.Bool // watch has given up
 
 	mu      sync.Mutex
 	timer   *time.Timer
@@ -101,6 +104,7 @@ func (c *clock) watch(f func()) bool {
 		case sinceResumed < c.limits.Grace:
 			wait = c.limits.Grace - sinceResumed
 		default:
+			c.abandoned.Store(true)
 			return false
 		}
 	}

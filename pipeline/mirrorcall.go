@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"errors"
-	"fmt"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -61,7 +60,7 @@ func (r *Runtime) mirror(L *lua.LState, m Mirror) (lua.LValue, error) {
 // but :refs are required, and without :refs the tag alone is pushed.
 func stdlibMirror(r *Runtime, a arguments) (lua.LValue, error) {
 	if a.get(1) == lua.LNil {
-		return nil, errors.New("Missing argument url")
+		return nil, missingArgument("url")
 	}
 	var m Mirror
 	err := a.options(1, "mirror", []string{"url", "auth-header", "sha", "tag", "git-dir", "refs"}, func(f *fields) {
@@ -79,7 +78,7 @@ func stdlibMirror(r *Runtime, a arguments) (lua.LValue, error) {
 	if isTable {
 		for _, name := range []string{"url", "auth-header", "sha", "tag", "git-dir"} {
 			if t.RawGetString(name) == lua.LNil {
-				return nil, fmt.Errorf("Missing argument %s", name)
+				return nil, missingArgument(name)
 			}
 		}
 	}
@@ -88,3 +87,9 @@ func stdlibMirror(r *Runtime, a arguments) (lua.LValue, error) {
 	}
 	return r.mirror(a.L, m)
 }
+
+// missingArgument names a required argument that is nil, in the words of
+// Fennel's lambda.
+type missingArgument string
+
+func (m missingArgument) Error() string { return "Missing argument " + string(m) }

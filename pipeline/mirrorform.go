@@ -64,7 +64,7 @@ func (r *recorder) registerMirror(_ *lua.LState, at call, args []lua.LValue) {
 		}
 	}
 	for _, input := range f.list("after") {
-		if input != PushSource {
+		if !slices.Contains(job.Inputs, input) {
 			job.Inputs = append(job.Inputs, input)
 		}
 	}

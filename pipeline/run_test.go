@@ -400,6 +400,26 @@ func TestPrintGoesToTheJobsLog(t *testing.T) {
 	}
 }
 
+// A line without end is cut, and nothing of it is lost.
+func TestPrintOfALongLine(t *testing.T) {
+	w := newWorkshop(t)
+	j, log := runOne(t, w, `(print (.. (string.rep "a" 70000) (string.rep "b" 70000) "\nc"))`)
+	wantState(t, j, event.JobSkipped, "")
+	var lengths []int
+	text := ""
+	for _, line := range log {
+		line = strings.TrimPrefix(line, "x: ")
+		lengths = append(lengths, len(line))
+		text += line
+	}
+	if text != strings.Repeat("a", 70000)+strings.Repeat("b", 70000)+"c" {
+		t.Errorf("%d bytes logged", len(text))
+	}
+	if !reflect.DeepEqual(lengths, []int{1 << 16, 1 << 16, 140000 - 1<<17, 1}) {
+		t.Errorf("lines of %d", lengths)
+	}
+}
+
 func TestDefrun(t *testing.T) {
 	w := newWorkshop(t)
 	out := runIn(t, w, prelude+`
