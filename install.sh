@@ -119,8 +119,10 @@ write_config() {
 # unit_text USER: work that a crash or power cut left goes on at boot.
 unit_text() {
   say '[Unit]
-Description=quire: go on with pushes that a crash or reboot interrupted
-
+Description=quire: go on with pushes that a crash or reboot interrupted'
+  [ -z "$1" ] || say 'Wants=network-online.target
+After=network-online.target docker.service'
+  say '
 [Service]
 Type=oneshot'
   [ -z "$1" ] || say "User=$1"

@@ -37,11 +37,10 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.clear(keep)) }()
-	url, closeForge, err := s.openForge()
+	url, err := s.openForge()
 	if err != nil {
 		return err
 	}
-	defer closeForge()
 	if err := s.build(ctx, url); err != nil {
 		return err
 	}

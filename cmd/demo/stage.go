@@ -29,6 +29,8 @@ type stage struct {
 	checkout string
 	forge    string // what the forge has of it
 	token    string
+
+	closeForge func()
 }
 
 func newStage() (*stage, error) {
@@ -55,9 +57,14 @@ func newStage() (*stage, error) {
 }
 
 // clear waits for the worker to leave, which it does when it is idle, and
-// removes everything.
+// removes everything. The forge is there until then: a mirror that finds it gone
+// would try again for a while.
 func (s *stage) clear(keep bool) error {
-	if !s.workerLeft() {
+	left := s.workerLeft()
+	if s.closeForge != nil {
+		s.closeForge()
+	}
+	if !left {
 		return fmt.Errorf("quire's worker is still at work in %s, which therefore stays", s.dir)
 	}
 	if keep {
@@ -82,16 +89,20 @@ func (s *stage) workerLeft() bool {
 
 // openForge serves the forge's repositories on loopback to those who know the
 // token.
-func (s *stage) openForge() (url string, closeForge func(), err error) {
+func (s *stage) openForge() (url string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	known := func(_, password, _ string) bool { return password == s.token }
 	server := &http.Server{Handler: forgetest.Handler(filepath.Dir(s.forge), known)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	return "http://" + l.Addr().String() + "/project.git", func() { server.Close(); <-served }, nil
+	s.closeForge = func() {
+		server.Close()
+		<-served
+	}
+	return "http://" + l.Addr().String() + "/project.git", nil
 }
 
 // build makes both repositories, the configuration, and the commit to push.
@@ -223,8 +234,10 @@ func (s *stage) watch(ctx context.Context, dir string, command ...string) error 
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	err := cmd.Run()
-	if ctx.Err() != nil {
-		return ctx.Err()
+	// A terminal's ctrl-C may end git before this program has heard of it.
+	var exit *exec.ExitError
+	if ctx.Err() != nil || errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGINT {
+		return context.Canceled
 	}
 	return err
 }
