@@ -30,6 +30,7 @@ func (k *Compiler) Module() *lua.LTable {
 		}
 	}
 	m.RawSetString("version", lua.LString(Version))
+	k.preloadInternals()
 	set(k.luaSymChar, "sym-char?")
 	set(k.luaParser, "parser")
 	set(k.luaStringStream, "string-stream", "stringStream")
