@@ -4,6 +4,8 @@
 //
 // The push ends when git does. What the worker then does with it is awaited
 // outside the timed part, so that one push's run does not slow the next push.
+// From the same pushes comes the time from the start of the push to the first
+// byte of the first command of its run.
 package main
 
 import (
@@ -50,8 +52,8 @@ func run(n, objects int, keep bool) error {
 		return err
 	}
 	fmt.Printf("%s, %s, %d CPUs; medians of %d pairs, wait=none\n\n", strings.TrimSpace(version), runtime.Version(), runtime.NumCPU(), n)
-	fmt.Println("| repository | hook | without | with | ratio (middle half) |")
-	fmt.Println("|---|---|---|---|---|")
+	fmt.Println("| repository | hook | without | with | ratio (middle half) | first byte of sh |")
+	fmt.Println("|---|---|---|---|---|---|")
 	for _, repo := range []struct {
 		name    string
 		objects int
@@ -88,7 +90,7 @@ func (b *bench) row(repo string, h hook, n int) (err error) {
 		}
 		defer func() { err = errors.Join(err, end()) }()
 	}
-	var without, with, ratio []float64
+	var without, with, ratio, first []float64
 	const warmUp = 3
 	for i := range warmUp + n {
 		if _, err := b.output(b.client(), "git", "commit", "-q", "--allow-empty", "-m", fmt.Sprint(repo, h, i)); err != nil {
@@ -109,10 +111,14 @@ func (b *bench) row(repo string, h hook, n int) (err error) {
 			if _, err := b.output(b.client(), "git", "push", "-q", filepath.Join(b.dir, target), "HEAD:refs/heads/main"); err != nil {
 				return err
 			}
-			times[target] = float64(time.Since(start).Microseconds()) / 1000
-			if target == "hooked.git" {
-				if err := b.drained(h); err != nil {
+			times[target] = milliseconds(time.Since(start))
+			if target == "hooked.git" && h != noop {
+				at, err := b.drained()
+				if err != nil {
 					return err
+				}
+				if i >= warmUp {
+					first = append(first, milliseconds(at.Sub(start)))
 				}
 			}
 		}
@@ -122,17 +128,27 @@ func (b *bench) row(repo string, h hook, n int) (err error) {
 			ratio = append(ratio, times["hooked.git"]/times["plain.git"])
 		}
 	}
-	fmt.Printf("| %s | %s | %.1f ms | %.1f ms | %.3f (%.3f–%.3f) |\n", repo, h, quantile(without, 0.5), quantile(with, 0.5),
+	fmt.Printf("| %s | %s | %.1f ms | %.1f ms | %.3f (%.3f–%.3f) |", repo, h, quantile(without, 0.5), quantile(with, 0.5),
 		quantile(ratio, 0.5), quantile(ratio, 0.25), quantile(ratio, 0.75))
+	if len(first) > 0 {
+		fmt.Printf(" %.1f ms |\n", quantile(first, 0.5))
+	} else {
+		fmt.Println(" |")
+	}
 	return nil
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func quantile(values []float64, q float64) float64 {
 	s := slices.Sorted(slices.Values(values))
 	return s[int(q*float64(len(s)-1)+0.5)]
 }
 
-type bench struct{ dir string }
+type bench struct {
+	dir    string
+	pushes int // that made a run
+}
 
 func (b *bench) client() string   { return filepath.Join(b.dir, "client") }
 func (b *bench) stateDir() string { return filepath.Join(b.dir, "state") }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -36,7 +37,7 @@ func (b *bench) build() error {
 }
 
 const pipeline = `(local ci (require :quire.ci))
-(ci.job :test [:quire/push] (fn [rt] (rt.run "true")))
+(ci.job :test [:quire/push] (fn [rt] (rt.run "echo")))
 `
 
 // repositories makes plain.git and hooked.git alike, and a client of them.
@@ -148,18 +149,31 @@ func (b *bench) workerRuns() bool {
 	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
-// drained waits until every push so far is run to its outcome.
-func (b *bench) drained(h hook) error {
-	if h == noop {
-		return nil
-	}
-	return await("the runs to end", func() bool {
-		waiting, _ := os.ReadDir(filepath.Join(b.stateDir(), "spool", "new"))
-		runs, _ := filepath.Glob(filepath.Join(b.stateDir(), "runs", "*"))
-		outcomes, _ := filepath.Glob(filepath.Join(b.stateDir(), "runs", "*", "outcome"))
-		pushes, _ := filepath.Glob(filepath.Join(b.stateDir(), "pushes", "*.json"))
-		return len(waiting) == 0 && len(runs) == len(outcomes) && len(pushes) <= len(outcomes)
+// drained waits until all pushes so far are run to their outcomes, and returns
+// when the first byte of the last one's command was logged.
+func (b *bench) drained() (first time.Time, err error) {
+	b.pushes++
+	runs := filepath.Join(b.stateDir(), "runs")
+	err = await("the run to end", func() bool {
+		outcomes, _ := filepath.Glob(filepath.Join(runs, "*", "outcome"))
+		return len(outcomes) == b.pushes
 	})
+	if err != nil {
+		return first, err
+	}
+	logs, err := filepath.Glob(filepath.Join(runs, "*", "jobs", "*", "sh-1.log"))
+	if err != nil || len(logs) == 0 {
+		return first, errors.New("the run's command logged nothing")
+	}
+	text, err := os.ReadFile(logs[len(logs)-1]) // runs' names sort by time
+	if err != nil {
+		return first, err
+	}
+	stamp, _, _ := strings.Cut(string(text), " ") // the format of Kubernetes' CRI logs
+	if first, err = time.Parse(time.RFC3339Nano, stamp); err != nil {
+		return first, fmt.Errorf("read %s: %w", logs[len(logs)-1], err)
+	}
+	return first, nil
 }
 
 func await(what string, done func() bool) error {
