@@ -213,6 +213,17 @@ func (r *repl) fill(depth int) ([]byte, bool) {
 	return b, true
 }
 
+// startInput makes the reader count lines and columns from here, and keeps the byte that it has looked at and not
+// taken, as the bracket of `565)`.
+func (r *repl) startInput() {
+	ahead := append([]byte(nil), r.reader.buf[r.reader.off:]...)
+	r.reader.reset()
+	r.chars = r.chars[:0]
+	if len(ahead) > 0 && ahead[0] != '\n' {
+		r.reader.buf, r.reader.file.text = ahead, ahead
+	}
+}
+
 // read reads one form; ok is false at the end of the input. An error is what pcall would give.
 func (r *repl) read() (form Node, ok bool, err error) {
 	err = r.protect(func() {
@@ -241,8 +252,7 @@ func errorValue(err error) lua.LValue {
 func (r *repl) loop() lua.LValue {
 	last := false // the input of ,return is the last
 	for {
-		r.reader.reset()
-		r.chars = r.chars[:0]
+		r.startInput()
 		form, ok, err := r.read()
 		src := string(r.chars)
 		switch {

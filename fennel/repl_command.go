@@ -2,6 +2,7 @@ package fennel
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -384,6 +385,11 @@ func (r *repl) onStrings(list []string) {
 func (r *repl) aproposDoc(form Node) {
 	pattern := r.formText(form)
 	var found []string
+	for _, name := range slices.Sorted(maps.Keys(builtinDocs)) {
+		if r.matches(builtinDocs[name][1], pattern) {
+			found = append(found, name)
+		}
+	}
 	for _, path := range r.functionsMatching(".*") {
 		if doc, ok := r.k.metaOf(r.functionAt(path), "fnl/docstring").(lua.LString); ok && r.matches(string(doc), pattern) {
 			found = append(found, path)

@@ -1,6 +1,7 @@
 package fennel
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,16 +34,14 @@ func (r *repl) luaComplete(L *lua.LState) int {
 	return 1
 }
 
-// complete is the command. What stands behind it is a piece of text, no form.
+// complete is the command: it takes the text of the next form.
 func (r *repl) complete() {
-	// The rest of the line; the reader has taken as much as it needed for the command's name.
-	for len(r.buf) > 0 && r.chars[len(r.chars)-1] != '\n' {
-		r.chars = append(r.chars, r.buf[0])
-		r.buf = r.buf[1:]
+	if _, _, err := r.read(); err != nil {
+		r.onError("Parse", lua.LString("Couldn't parse input."))
+		return
 	}
-	r.reader.reset()
-	line := strings.TrimLeft(string(r.chars), " \t\n")
-	fragment := strings.TrimSpace(strings.TrimPrefix(line, ",complete"))
+	text := strings.TrimLeft(string(r.chars), " \t\n")
+	fragment := strings.TrimSpace(strings.TrimPrefix(text, ",complete"))
 	r.onStrings(r.completions(fragment, fragment))
 }
 
@@ -64,9 +63,7 @@ func (r *repl) completions(text, whole string) []string {
 		return c.found
 	}
 	input := beforeWord.ReplaceAllString(text, "")
-	if specials, ok := r.k.scopeField(r.scope, "specials").(*lua.LTable); ok && !strings.ContainsAny(input, ".:") {
-		c.keys(input, specials, "", false)
-	}
+	c.specials(input)
 	c.macros(input)
 	if c.stop {
 		return c.found
@@ -111,16 +108,19 @@ func (c *completer) keys(input string, t *lua.LTable, prefix string, method bool
 	})
 }
 
+func (c *completer) specials(input string) {
+	for s := c.r.scope; s != nil; s = s.parent {
+		for _, name := range slices.Sorted(maps.Keys(s.specials)) {
+			c.add(input, name, "")
+		}
+	}
+}
+
 // macros adds macros, and those in a table of macros.
 func (c *completer) macros(input string) {
 	head, tail, dotted := strings.Cut(input, ".")
 	for s := c.r.scope; s != nil; s = s.parent {
-		names := make([]string, 0, len(s.macros))
-		for name := range s.macros {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(s.macros)) {
 			if !dotted && c.r.scope.macro(name) != nil {
 				c.add(input, name, "")
 			}

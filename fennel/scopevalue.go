@@ -209,6 +209,12 @@ func (k *Compiler) macroValue(m *macro) lua.LValue {
 		return 1
 	})
 	k.natives[m] = v
+	for name, core := range coreMacros {
+		if core == m {
+			k.describe(v, name)
+			break
+		}
+	}
 	return v
 }
 
@@ -233,6 +239,7 @@ func (k *Compiler) specialsTable() *lua.LTable {
 		}
 		if _, ok := made[name]; !ok {
 			made[name] = L.NewFunction(func(L *lua.LState) int { return k.callSpecial(L, name) })
+			k.describe(made[name], name)
 		}
 		L.Push(made[name])
 		return 1
