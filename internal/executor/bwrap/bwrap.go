@@ -25,7 +25,7 @@ import (
 )
 
 type sandbox struct {
-	run       local.Runner
+	run       *local.Runner
 	spec      executor.Spec
 	bwrap     string // the program
 	layout    layout
@@ -41,17 +41,19 @@ func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
 	if err != nil {
 		group = nil // the commands' other marks must do
 	}
-	x, err := over(spec, group)
-	if err != nil && group != nil {
-		group.Close()
-	}
+	return over(spec, group)
+}
+
+func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err error) {
+	run, err := local.NewRunner(spec, group)
 	if err != nil {
 		return nil, err
 	}
-	return x, nil
-}
-
-func over(spec executor.Spec, group *procs.Cgroup) (*sandbox, error) {
+	defer func() {
+		if err != nil {
+			run.Close()
+		}
+	}()
 	program, err := exec.LookPath("bwrap")
 	if err != nil {
 		return nil, errors.New("the bwrap executor needs bubblewrap, which is not installed: apt-get install bubblewrap (dnf, apk, pacman: the same name)")
@@ -62,7 +64,7 @@ func over(spec executor.Spec, group *procs.Cgroup) (*sandbox, error) {
 	s := &sandbox{
 		spec:    spec,
 		bwrap:   program,
-		run:     local.Runner{RunID: spec.RunID, Grace: spec.Grace, Group: group},
+		run:     run,
 		private: filepath.Join(spec.RunDir, "bwrap"),
 	}
 	switch spec.Network {
@@ -146,11 +148,7 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 }
 
 func (s *sandbox) Close(context.Context) error {
-	procs.ReapOrphans()
-	var err error
-	if s.run.Group != nil {
-		err = s.run.Group.Close()
-	}
+	err := s.run.Close()
 	if rmErr := removeTree(s.private); err == nil {
 		err = rmErr
 	}

@@ -2,6 +2,7 @@ package bwrap_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -52,4 +53,12 @@ func TestConformance(t *testing.T) {
 			return x
 		})
 	})
+}
+
+func TestLimits(t *testing.T) {
+	needBwrap(t)
+	if os.Geteuid() != 0 {
+		executortest.Needs(t, "root, for cgroups that limit")
+	}
+	executortest.Limits(t, traits, open)
 }

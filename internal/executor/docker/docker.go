@@ -57,14 +57,15 @@ func New(ctx context.Context, spec executor.Spec, options ...Option) (_ *Executo
 	for _, o := range options {
 		o(d)
 	}
-	if d.helper, err = helper(d.helper); err != nil {
-		return nil, err
-	}
 	var local bool
 	if d.engine, local, err = connect(ctx); err != nil {
 		return nil, err
 	}
 	d.bound = local
+	if d.helper, err = helper(d.helper); err != nil {
+		d.engine.Close()
+		return nil, err
+	}
 	defer func() {
 		if err == nil {
 			return

@@ -155,3 +155,8 @@ func TestConformance(t *testing.T) {
 	engine(t)
 	executortest.Run(t, executortest.Traits{Path: "/bin", Extra: []string{"HOME", "HOSTNAME"}}, open)
 }
+
+func TestLimits(t *testing.T) {
+	engine(t)
+	executortest.Limits(t, executortest.Traits{Path: "/bin"}, open)
+}

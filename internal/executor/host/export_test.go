@@ -10,5 +10,5 @@ func NewWithoutCgroup(spec executor.Spec) (executor.Executor, error) {
 	if err := procs.Supervise(spec.RunID); err != nil {
 		return nil, err
 	}
-	return over(spec, nil), nil
+	return over(spec, nil)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 type host struct {
-	run       local.Runner
+	run       *local.Runner
 	workspace string
 }
 
@@ -27,11 +27,15 @@ func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
 	if err != nil {
 		group = nil // the commands' other marks must do
 	}
-	return over(spec, group), nil
+	return over(spec, group)
 }
 
-func over(spec executor.Spec, group *procs.Cgroup) *host {
-	return &host{workspace: spec.Workspace, run: local.Runner{RunID: spec.RunID, Grace: spec.Grace, Group: group}}
+func over(spec executor.Spec, group *procs.Cgroup) (executor.Executor, error) {
+	run, err := local.NewRunner(spec, group)
+	if err != nil {
+		return nil, err
+	}
+	return &host{run: run, workspace: spec.Workspace}, nil
 }
 
 func (h *host) Exec(ctx context.Context, c executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
@@ -53,10 +57,4 @@ func (h *host) Exec(ctx context.Context, c executor.Command, stdout, stderr io.W
 	}, stdout, stderr)
 }
 
-func (h *host) Close(context.Context) error {
-	procs.ReapOrphans()
-	if h.run.Group != nil {
-		return h.run.Group.Close()
-	}
-	return nil
-}
+func (h *host) Close(context.Context) error { return h.run.Close() }

@@ -42,3 +42,21 @@ func TestConformance(t *testing.T) {
 		})
 	})
 }
+
+func TestLimits(t *testing.T) {
+	needControllers(t)
+	executortest.Limits(t, executortest.Traits{Path: local.DefaultPath}, open)
+}
+
+// needControllers demands that this process may make cgroups that limit.
+func needControllers(t testing.TB) {
+	t.Helper()
+	l, err := procs.Limit(executortest.RunID(t), nil, procs.Bounds{Memory: 1 << 30, PIDs: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if len(l.Notes()) > 0 {
+		executortest.Needs(t, "a delegated cgroup: "+l.Notes()[0])
+	}
+}

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,35 @@ type Runner struct {
 	Grace  time.Duration // between SIGTERM and SIGKILL; 0 is DefaultGrace
 	Limits *procs.Limits // nil: none asked for
 	Group  *procs.Cgroup // nil: none to be had
+}
+
+// NewRunner makes the runner of a run, which owns the group from then on, and
+// tells a person which limits are not held as one would think.
+func NewRunner(spec executor.Spec, group *procs.Cgroup) (*Runner, error) {
+	r := &Runner{RunID: spec.RunID, Grace: spec.Grace, Group: group}
+	var err error
+	r.Limits, err = procs.Limit(spec.RunID, group, procs.Bounds{
+		CPU: spec.Limits.CPU, Memory: spec.Limits.Memory, PIDs: spec.Limits.PIDs,
+	})
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	for _, note := range r.Limits.Notes() {
+		if spec.Progress != nil {
+			spec.Progress(note)
+		}
+	}
+	return r, nil
+}
+
+// Close gives back what the runner holds. No command may run any more.
+func (r *Runner) Close() error {
+	procs.ReapOrphans()
+	err := r.Limits.Close()
+	if r.Group != nil {
+		err = errors.Join(err, r.Group.Close())
+	}
+	return err
 }
 
 // DefaultGrace is how long a command has to end itself after SIGTERM, if
@@ -85,7 +115,7 @@ func (r *Runner) RunOn(ctx context.Context, p Program, stdout, stderr *os.File) 
 
 func (r *Runner) see(ctx context.Context, c *procs.Command, p Program, out outlet, before procs.Hits) (executor.Exit, error) {
 	exit, err := r.watch(ctx, c, p, out)
-	if hit := r.Limits.Hits().Since(before, exit.Code, exit.Signal); hit != "" && exit.Limit == "" {
+	if hit := r.Limits.Hits().Since(before, exit.Code); hit != "" && exit.Limit == "" {
 		exit.Limit = hit
 	}
 	return exit, err

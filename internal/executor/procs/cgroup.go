@@ -29,15 +29,22 @@ type Cgroup struct {
 
 const cgroupPrefix = "quire-"
 
-// OpenCgroup makes the branch below this process's own cgroup. The error says
+// OpenCgroup makes the branch near this process's own cgroup. The error says
 // why there can be none; commands are then followed by their other marks.
 func OpenCgroup(runID string) (*Cgroup, error) {
-	base, err := ownCgroup()
+	bases, err := cgroupBases()
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(base, cgroupPrefix+runID)
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	dir := ""
+	for _, base := range bases {
+		dir = filepath.Join(base, cgroupPrefix+runID)
+		if err = os.Mkdir(dir, 0o755); err == nil || errors.Is(err, os.ErrExist) {
+			err = nil
+			break
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cgroup of the run: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "cgroup.kill")); err != nil {
@@ -161,6 +168,23 @@ func (l *leaf) kill() error {
 	return os.WriteFile(filepath.Join(l.dir, "cgroup.kill"), []byte("1"), 0)
 }
 
+// cgroupBases are the cgroups below which a run's may be made, best first. A
+// cgroup with processes in it can have children, but give them no controllers;
+// a unit with DelegateSubgroup= has the worker in a child of the cgroup that it
+// was given, which is free for this.
+func cgroupBases() ([]string, error) {
+	own, err := ownCgroup()
+	if err != nil {
+		return nil, err
+	}
+	parent := filepath.Dir(own)
+	if free, err := os.ReadFile(filepath.Join(parent, "cgroup.procs")); err == nil && len(free) == 0 &&
+		unix.Access(parent, unix.W_OK) == nil && unix.Access(filepath.Join(parent, "cgroup.subtree_control"), unix.W_OK) == nil {
+		return []string{parent, own}, nil
+	}
+	return []string{own}, nil
+}
+
 // ownCgroup is the directory of this process's cgroup in the v2 tree, wherever
 // that is mounted: /sys/fs/cgroup, or /sys/fs/cgroup/unified beside a v1 tree.
 func ownCgroup() (string, error) {
@@ -173,6 +197,11 @@ func ownCgroup() (string, error) {
 
 // cgroupMount is the directory of a cgroup v2.
 func cgroupMount(path string) (string, error) {
+	return mounted(path, func(kind string, _ []string) bool { return kind == "cgroup2" })
+}
+
+// mounted finds where a cgroup's path is in sight in a mounted tree of the kind.
+func mounted(path string, wanted func(kind string, options []string) bool) (string, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return "", fmt.Errorf("cgroup: %w", err)
@@ -181,7 +210,7 @@ func cgroupMount(path string) (string, error) {
 		// ID parent major:minor root mountpoint options … - type source options
 		left, right, found := strings.Cut(line, " - ")
 		l, r := strings.Fields(left), strings.Fields(right)
-		if !found || len(l) < 5 || len(r) < 1 || r[0] != "cgroup2" {
+		if !found || len(l) < 5 || len(r) < 3 || !wanted(r[0], strings.Split(r[2], ",")) {
 			continue
 		}
 		rel, err := filepath.Rel(l[3], path)
@@ -190,7 +219,7 @@ func cgroupMount(path string) (string, error) {
 		}
 		return filepath.Join(l[4], rel), nil
 	}
-	return "", errors.New("cgroup: no cgroup v2 tree is mounted")
+	return "", errors.New("cgroup: no tree of that kind is mounted")
 }
 
 // cgroupPath is a process's place in one hierarchy: "" for version 2, else the

@@ -65,7 +65,13 @@ func KillRun(ctx context.Context, runID string) error {
 	if err := killUntilEmpty(left, send); err != nil {
 		return err
 	}
-	if base, err := ownCgroup(); err == nil {
+	bases, _ := cgroupBases() // where this process would have made the run's
+	for _, controller := range []string{"memory", "pids", "cpu"} {
+		if base, err := separateCgroup(controller); err == nil {
+			bases = append(bases, base)
+		}
+	}
+	for _, base := range bases {
 		removeCgroup(filepath.Join(base, cgroupPrefix+runID))
 	}
 	slices.Sort(groups)
