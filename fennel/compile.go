@@ -1,6 +1,7 @@
 package fennel
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -22,6 +23,8 @@ type Options struct {
 	LoadModule func(name string) (source []byte, filename string, ok bool)
 	// State runs the program's macros. Nil makes a bare state when the first macro needs one, and closes it.
 	State *lua.LState
+	// Context ends macros that do not end by themselves, in the state made for them. A State that is given has its own.
+	Context context.Context
 	// Scope keeps locals and macros from one compilation to the next. Nil starts afresh.
 	Scope *Scope
 	// CompilerEnv is the environment of macros: nil for the sandbox.
@@ -63,6 +66,7 @@ type Options struct {
 // Compile makes a prototype of a program. The prototype takes `...`, and may be shared by states and goroutines.
 func Compile(source []byte, opts Options) (*lua.FunctionProto, error) {
 	c := New(opts.State)
+	c.ctx = opts.Context
 	defer c.Close()
 	return c.Compile(source, opts)
 }
@@ -70,6 +74,7 @@ func Compile(source []byte, opts Options) (*lua.FunctionProto, error) {
 // CompileToLua writes a program as Lua text.
 func CompileToLua(source []byte, opts Options) (string, error) {
 	c := New(opts.State)
+	c.ctx = opts.Context
 	defer c.Close()
 	return c.CompileToLua(source, opts)
 }

@@ -1,6 +1,8 @@
 package fennel
 
 import (
+	"context"
+
 	lua "github.com/yuin/gopher-lua"
 
 	"quire/fennel/vm"
@@ -9,8 +11,9 @@ import (
 // Compiler is a compile-time world: macro modules that were loaded, special forms that programs added, and the Lua
 // state in which macros run. It belongs to one goroutine at a time, the one that runs its state.
 type Compiler struct {
-	L       *lua.LState // where macros run; nil until one must
-	owned   bool        // L was made here, and is closed here
+	L       *lua.LState     // where macros run; nil until one must
+	ctx     context.Context // of the state made here
+	owned   bool            // L was made here, and is closed here
 	types   *luaTypes
 	global  *Scope      // special forms and macros of every program
 	macros  *Scope      // code in it runs at compile time
@@ -66,7 +69,7 @@ func (k *Compiler) Close() {
 // vm makes sure that there is a state, and gives the world.
 func (k *Compiler) vm() *Compiler {
 	if k.L == nil {
-		k.L = vm.New(vm.Options{Kind: vm.Sandbox})
+		k.L = vm.New(vm.Options{Kind: vm.Sandbox, Context: k.ctx})
 		k.owned = true
 	}
 	if k.types == nil {
