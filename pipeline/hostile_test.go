@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"quire/internal/event"
 )
@@ -25,6 +26,8 @@ func TestSandbox(t *testing.T) {
 }
 
 func TestHostilePipelines(t *testing.T) {
+	// Some of them would go on for as long as they may.
+	limits := Limits{Stretch: 3 * time.Second, Grace: time.Minute}
 	for name, text := range map[string]string{
 		"quire.ci replaced":        `(tset package.loaded :quire.ci {}) (require :quire.ci)`,
 		"runtime replaced":         `(tset (require :quire.ci) :runtime {})`,
@@ -51,12 +54,12 @@ func TestHostilePipelines(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			// At the top level, and in a run-fn: neither may be more than an error.
-			_, err := Load(context.Background(), source(text), Limits{})
+			_, err := Load(context.Background(), source(text), limits)
 			var ds Diagnostics
 			if err != nil && !errors.As(err, &ds) {
 				t.Errorf("load: %v", err)
 			}
-			p, err := Load(context.Background(), source(prelude+"(ci.job :x [:quire/push] (fn []\n"+text+"\nnil))\n(ci.job :y [:quire/push] (fn [] {}))"), Limits{})
+			p, err := Load(context.Background(), source(prelude+"(ci.job :x [:quire/push] (fn []\n"+text+"\nnil))\n(ci.job :y [:quire/push] (fn [] {}))"), limits)
 			if err != nil {
 				t.Fatal(err)
 			}
