@@ -81,17 +81,13 @@ func (f *filter) skip(data []byte, p int) int {
 		h2 := spread(binary.LittleEndian.Uint32(d[2*stride:]))
 		h3 := spread(binary.LittleEndian.Uint32(d[3*stride:]))
 		w0, w1, w2, w3 := words[h0>>shift], words[h1>>shift], words[h2>>shift], words[h3>>shift]
-		if w0&(1<<(h0>>20&63)) != 0 && w0&(1<<(h0>>26&63)) != 0 {
-			return p
-		}
-		if w1&(1<<(h1>>20&63)) != 0 && w1&(1<<(h1>>26&63)) != 0 {
-			return p + stride
-		}
-		if w2&(1<<(h2>>20&63)) != 0 && w2&(1<<(h2>>26&63)) != 0 {
-			return p + 2*stride
-		}
-		if w3&(1<<(h3>>20&63)) != 0 && w3&(1<<(h3>>26&63)) != 0 {
-			return p + 3*stride
+		// One branch for all eight bits: each by itself would often be guessed wrong.
+		w0 = w0 >> (h0 >> 20 & 63) & (w0 >> (h0 >> 26 & 63))
+		w1 = w1 >> (h1 >> 20 & 63) & (w1 >> (h1 >> 26 & 63))
+		w2 = w2 >> (h2 >> 20 & 63) & (w2 >> (h2 >> 26 & 63))
+		w3 = w3 >> (h3 >> 20 & 63) & (w3 >> (h3 >> 26 & 63))
+		if (w0|w1|w2|w3)&1 != 0 {
+			return p + stride*bits.TrailingZeros64(w0&1|w1&1<<1|w2&1<<2|w3&1<<3)
 		}
 		p += 4 * stride
 		if len(d) < 4*stride {
