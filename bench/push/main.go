@@ -58,6 +58,7 @@ func run(n, objects int, keep bool) error {
 		name    string
 		objects int
 	}{{"tiny", 0}, {fmt.Sprintf("%d objects, one pack", objects), objects}} {
+		b.repos = filepath.Join(dir, fmt.Sprintf("repos-%d", repo.objects))
 		if err := b.repositories(repo.objects); err != nil {
 			return err
 		}
@@ -108,7 +109,7 @@ func (b *bench) row(repo string, h hook, n int) (err error) {
 		}
 		for _, target := range order {
 			start := time.Now()
-			if _, err := b.output(b.client(), "git", "push", "-q", filepath.Join(b.dir, target), "HEAD:refs/heads/main"); err != nil {
+			if _, err := b.output(b.client(), "git", "push", "-q", filepath.Join(b.repos, target), "HEAD:refs/heads/main"); err != nil {
 				return err
 			}
 			times[target] = milliseconds(time.Since(start))
@@ -147,10 +148,11 @@ func quantile(values []float64, q float64) float64 {
 
 type bench struct {
 	dir    string
-	pushes int // that made a run
+	repos  string // plain.git, hooked.git and the client; others for each size, since quire remembers repositories
+	pushes int    // that made a run
 }
 
-func (b *bench) client() string   { return filepath.Join(b.dir, "client") }
+func (b *bench) client() string   { return filepath.Join(b.repos, "client") }
 func (b *bench) stateDir() string { return filepath.Join(b.dir, "state") }
 
 // output runs a command in an environment without the caller's configuration.

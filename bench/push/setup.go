@@ -42,12 +42,7 @@ const pipeline = `(local ci (require :quire.ci))
 
 // repositories makes plain.git and hooked.git alike, and a client of them.
 func (b *bench) repositories(objects int) error {
-	for _, name := range []string{"plain.git", "hooked.git", "client"} {
-		if err := os.RemoveAll(filepath.Join(b.dir, name)); err != nil {
-			return err
-		}
-	}
-	plain := filepath.Join(b.dir, "plain.git")
+	plain := filepath.Join(b.repos, "plain.git")
 	if _, err := b.output(b.dir, "git", "init", "-q", "--bare", "-b", "main", plain); err != nil {
 		return err
 	}
@@ -55,7 +50,7 @@ func (b *bench) repositories(objects int) error {
 		return err
 	}
 	for _, args := range [][]string{
-		{"clone", "-q", "--bare", plain, filepath.Join(b.dir, "hooked.git")},
+		{"clone", "-q", "--bare", plain, filepath.Join(b.repos, "hooked.git")},
 		{"clone", "-q", plain, b.client()},
 	} {
 		if _, err := b.output(b.dir, "git", args...); err != nil {
@@ -104,7 +99,7 @@ func (b *bench) install(h hook) error {
 	if h == noop {
 		target = "noop"
 	}
-	path := filepath.Join(b.dir, "hooked.git", "hooks", "post-receive")
+	path := filepath.Join(b.repos, "hooked.git", "hooks", "post-receive")
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
