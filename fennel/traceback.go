@@ -34,14 +34,20 @@ func luaTraceback(L *lua.LState) int {
 		if !ok {
 			break
 		}
-		lines = append(lines, tracebackFrame(L, dbg, fn))
+		// One line stands for all of Go's functions in a row that nobody named.
+		if line := tracebackFrame(L, dbg, fn); line != nameless || lines[len(lines)-1] != nameless {
+			lines = append(lines, line)
+		}
 	}
-	if _, _, ok := vm.Frame(L, 0); ok && L == L.G.MainThread {
-		lines = append(lines, "\t[C]: in ?")
+	if lines[len(lines)-1] != nameless && L == L.G.MainThread {
+		lines = append(lines, nameless)
 	}
 	L.Push(lua.LString(strings.Join(lines, "\n")))
 	return 1
 }
+
+// nameless is a function of Go's that was not called by a name.
+const nameless = "\t[C]: in ?"
 
 func tracebackFrame(L *lua.LState, dbg *lua.Debug, fn *lua.LFunction) string {
 	_, err := L.GetInfo("ln", dbg, lua.LNil)
@@ -53,7 +59,7 @@ func tracebackFrame(L *lua.LState, dbg *lua.Debug, fn *lua.LFunction) string {
 	case (fn == nil || fn.IsG) && kind != "":
 		return fmt.Sprintf("\t[C]: in function '%s'", name)
 	case fn == nil || fn.IsG:
-		return "\t[C]: in ?"
+		return nameless
 	}
 	where := fmt.Sprintf("\t%s:%d: in ", fn.Proto.SourceName, dbg.CurrentLine)
 	switch {

@@ -30,6 +30,9 @@ XDG_STATE_HOME (~/.local/state). Input that is not a terminal's is read plainly.
 			k, L, stop := fennelState(cmd.Context(), "repl", nil)
 			options := L.NewTable()
 			options.RawSetString("message", lua.LString(replWelcome()))
+			if !term.IsTerminal(int(os.Stdout.Fd())) {
+				k.NoColor = true
+			}
 			if !term.IsTerminal(int(os.Stdin.Fd())) || os.Getenv("TERM") == "dumb" {
 				return fennelEnd(fennelRepl(L, k, options), stop)
 			}
