@@ -62,11 +62,19 @@ type call struct {
 const unanswered = 15 * time.Second
 
 func (c *call) run(ctx context.Context, cmd executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
-	made, err := c.d.engine.ContainerExecCreate(ctx, c.box.id, container.ExecOptions{
+	how := container.ExecOptions{
 		Cmd:         []string{inside.Path, inside.Word, "exec"},
 		AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		User: c.d.user(), WorkingDir: "/",
-	})
+	}
+	made, err := c.d.engine.ContainerExecCreate(ctx, c.box.id, how)
+	if err != nil && strings.Contains(err.Error(), "is not running") {
+		// An earlier command killed everything it could, the container's own
+		// process too, or the engine was restarted. The files are still there.
+		if err = c.d.engine.ContainerStart(ctx, c.box.id, container.StartOptions{}); err == nil {
+			made, err = c.d.engine.ContainerExecCreate(ctx, c.box.id, how)
+		}
+	}
 	if err != nil {
 		return executor.Exit{}, c.gone(ctx, err)
 	}
