@@ -24,6 +24,8 @@ type place struct {
 	dir   string
 	state string
 	env   []string
+
+	unlock func() // lets a real worker have the state directory
 }
 
 func newPlace(t *testing.T, hookConfig string) *place {
@@ -47,6 +49,7 @@ func newPlace(t *testing.T, hookConfig string) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.unlock = unlock
 	t.Cleanup(unlock)
 	return p
 }
