@@ -33,6 +33,7 @@ func TestCommandsDoNotTell(t *testing.T) {
 	}{
 		{`env`, "env", 0},
 		{`printf '%s\n' "$S"`, "", 0},
+		{`printf '%s.\n' "$(printf %s "$S")"`, "", 0},
 		{`set -x; : "$S" x; export T="$S"`, "", 0},
 		{`export -p`, "", 0},
 		{`set`, "", 0},

@@ -38,6 +38,7 @@ func formsOf(value string) forms {
 		}
 		return f
 	}
+	f.add(strings.Join(lines, "\n")) // $(…) takes off the last line end, dos2unix the CRs
 	for _, sep := range []string{"\r\n", " "} {
 		f.addPlain(strings.Join(lines, sep))
 	}

@@ -28,7 +28,7 @@ func TestForms(t *testing.T) {
 		{"not-\xff-utf8", []string{`not-\xff-utf8`, `not-\377-utf8`, `not-%FF-utf8`, "not-\xff-utf8"}},
 		{"<a&b>=1234", []string{`\u003ca\u0026b\u003e=1234`, `&lt;a&amp;b&gt;=1234`, `%3Ca%26b%3E%3D1234`, `%3ca%26b%3e%3d1234`}},
 		{"first line\nx\nlast line\n", []string{
-			"first line\nx\nlast line\n", "first line", "last line", "first line\r\nx\r\nlast line", "first line x last line",
+			"first line\nx\nlast line\n", "first line\nx\nlast line", "first line", "last line", "first line\r\nx\r\nlast line", "first line x last line",
 			"first line\n    x\n    last line", "first line\r\n\tx\r\n\tlast line", "first linexlast line", `first line\nx\nlast line\n`,
 			"first%20line%0Ax%0Alast%20line%0A", "first line&#xA;x&#xA;last line&#xA;",
 		}},
