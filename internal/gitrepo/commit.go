@@ -46,7 +46,9 @@ type NotCommitError struct {
 	Kind string // "tree", "blob"
 }
 
-func (e *NotCommitError) Error() string { return fmt.Sprintf("read commit %.12s: it is a %s", e.OID, e.Kind) }
+func (e *NotCommitError) Error() string {
+	return fmt.Sprintf("read commit %.12s: it is a %s", e.OID, e.Kind)
+}
 
 // maxPeel bounds a chain of tags of tags. Ids are hashes, so there are no
 // cycles; this is against a hostile chain.

@@ -37,6 +37,19 @@ const busyTimeout = 20000
 // Open opens the database of a state directory, making both if they are
 // missing, and brings its tables up to date. Close it.
 func Open(ctx context.Context, stateDir string) (*Store, error) {
+	// A push leaves the spool when it is recorded here, so the record must
+	// survive a power cut; NORMAL in WAL mode may lose it.
+	return open(ctx, stateDir, "FULL")
+}
+
+// OpenRelaxed opens the database for a process whose facts stand in synced files
+// too (a supervisor): it does not wait for the disk. A power cut may take its
+// last changes back, one whole transaction after the other from the end.
+func OpenRelaxed(ctx context.Context, stateDir string) (*Store, error) {
+	return open(ctx, stateDir, "NORMAL")
+}
+
+func open(ctx context.Context, stateDir, synchronous string) (*Store, error) {
 	path := Path(stateDir)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		if err := os.MkdirAll(stateDir, 0o700); err != nil {
@@ -51,10 +64,8 @@ func Open(ctx context.Context, stateDir string) (*Store, error) {
 			return nil, fmt.Errorf("open database: %w", err)
 		}
 	}
-	// synchronous=FULL: a push leaves the spool when it is recorded here, so
-	// the record must survive a power cut; NORMAL in WAL mode may lose it.
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout), "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-1000)",
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout), "synchronous(" + synchronous + ")", "foreign_keys(ON)", "cache_size(-1000)",
 	}}
 	uri := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", uri.String())

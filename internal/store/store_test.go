@@ -18,7 +18,7 @@ import (
 
 var clock = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func open(t testing.TB) *Store {
+func openTemp(t testing.TB) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), t.TempDir())
 	if err != nil {
@@ -57,7 +57,7 @@ func plan(updates []event.Update) []Planned {
 }
 
 func TestAPushIsTakenOnce(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	p := event.Push{ID: event.NewID(clock), At: clock, GitDir: "/g/a.git", Pusher: "ann", Options: []string{"ci.var=A=ü"},
 		Updates: []event.Update{update("refs/heads/main", "a"), update("refs/tags/v1", "a"), update("refs/heads/plain", "b")}}
 	first, err := s.TakePush(t.Context(), p, plan(p.Updates[:2]), []string{"plain has no pipeline"}, clock)
@@ -85,7 +85,7 @@ func TestAPushIsTakenOnce(t *testing.T) {
 }
 
 func TestATakingThatFailsLeavesNothing(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	p := event.Push{ID: event.NewID(clock), GitDir: "/g/a.git", Updates: []event.Update{update("refs/heads/a", "a"), update("refs/heads/b", "b")}}
 	twice := plan(p.Updates)
 	twice[1].ID = twice[0].ID
@@ -132,7 +132,7 @@ func TestManyProcessesTakeOnePush(t *testing.T) {
 }
 
 func TestANewerPushDisplacesTheOlderOfItsRef(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	old := take(t, s, "/g/a.git", update("refs/heads/x", "a"), update("refs/tags/x", "a"), update("refs/heads/y", "a")).Runs
 	other := take(t, s, "/g/b.git", update("refs/heads/x", "a")).Runs
@@ -178,7 +178,7 @@ func TestANewerPushDisplacesTheOlderOfItsRef(t *testing.T) {
 }
 
 func TestNextIsOneOfEachRepositoryAndNoneOfABusyRef(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	next := func(starting ...string) (numbers []int64) {
 		t.Helper()
@@ -235,7 +235,7 @@ func TestNextIsOneOfEachRepositoryAndNoneOfABusyRef(t *testing.T) {
 }
 
 func TestStartAndFinishHappenOnce(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	r := take(t, s, "/g/a.git", update("refs/heads/x", "a")).Runs[0]
 	h := Holder{PID: 77, Start: 1<<63 + 5, Boot: "boot"}
@@ -278,7 +278,7 @@ func TestStartAndFinishHappenOnce(t *testing.T) {
 }
 
 func TestRetryIsLinkedAndRepeatable(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	r := take(t, s, "/g/a.git", update("refs/heads/x", "a")).Runs[0]
 	if _, err := s.Retry(ctx, r.ID, event.NewID(clock), clock); err == nil || !strings.Contains(err.Error(), "still queued") {
@@ -299,7 +299,7 @@ func TestRetryIsLinkedAndRepeatable(t *testing.T) {
 }
 
 func TestResolve(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	if _, err := s.Resolve(ctx, "last"); !errors.Is(err, ErrNone) {
 		t.Errorf("last of none: %v", err)
@@ -331,7 +331,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestRunsByPages(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	for i := range 25 {
 		take(t, s, fmt.Sprintf("/g/%d.git", i%2), update(fmt.Sprintf("refs/heads/%d", i), "a"))
@@ -361,7 +361,7 @@ func TestRunsByPages(t *testing.T) {
 }
 
 func TestTips(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	take(t, s, "/g/a.git", update("refs/heads/x", "a"), update("refs/heads/y", "b"))
 	tips, known, err := s.Tips(ctx, "/g/a.git")
@@ -379,7 +379,7 @@ func TestTips(t *testing.T) {
 }
 
 func TestRetention(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	var runs []event.Run
 	for i := range 6 {
@@ -487,7 +487,7 @@ func TestWhatIsNoDatabaseIsAnError(t *testing.T) {
 
 // A full database tells so, stays sound, and goes on when there is room.
 func TestFull(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	ctx := t.Context()
 	kept := take(t, s, "/g/a.git", update("refs/heads/x", "a")).Runs[0]
 	limit := func(pages int) {
@@ -516,7 +516,7 @@ func TestFull(t *testing.T) {
 }
 
 func TestQueriesUseIndices(t *testing.T) {
-	s := open(t)
+	s := openTemp(t)
 	for _, q := range []string{
 		runColumns + "ORDER BY number DESC LIMIT 20",
 		runColumns + "WHERE git_dir = 'x' AND number < 5 ORDER BY number DESC LIMIT 20",
@@ -548,7 +548,7 @@ func TestQueriesUseIndices(t *testing.T) {
 }
 
 func fill(b *testing.B, n int) *Store {
-	s := open(b)
+	s := openTemp(b)
 	err := s.change(context.Background(), "fill", func(tx *sql.Tx) error {
 		stmt, err := tx.Prepare("INSERT INTO runs (id, push_id, git_dir, ref, old, new, pusher, options, state, pushed_at, queued_at) VALUES (?, 'p', ?, ?, ?, ?, 'ann', 'null', ?, 1, 1)")
 		if err != nil {

@@ -49,7 +49,7 @@ func Run(ctx context.Context, cfg *config.Config, runID string) error {
 
 	asked := ctx
 	ctx = context.WithoutCancel(ctx)
-	st, err := store.Open(ctx, cfg.StateDir)
+	st, err := store.OpenRelaxed(ctx, cfg.StateDir)
 	if err != nil {
 		return fmt.Errorf("supervise run %s: %w", runID, err)
 	}
@@ -58,8 +58,13 @@ func Run(ctx context.Context, cfg *config.Config, runID string) error {
 	if err != nil {
 		return fmt.Errorf("supervise run %s: %w", runID, err)
 	}
+	if runlog.RunDir(cfg.StateDir, runID).Ended() {
+		// It was run to its end, and a power cut took that back from the store.
+		return adopt(ctx, st, cfg, runID)
+	}
 	r, err := st.Start(ctx, runID, self, time.Now())
 	if errors.Is(err, store.ErrNotQueued) {
+		lock.Remove()
 		return nil
 	}
 	if err != nil {
@@ -94,6 +99,20 @@ func Run(ctx context.Context, cfg *config.Config, runID string) error {
 	s.removeWorkspace()
 	lock.Remove()
 	return nil
+}
+
+// adopt records in the store what a run's outcome file says.
+func adopt(ctx context.Context, st *store.Store, cfg *config.Config, runID string) error {
+	out, err := runlog.RunDir(cfg.StateDir, runID).Outcome()
+	if err != nil {
+		return fmt.Errorf("supervise run %s: %w", runID, err)
+	}
+	f := store.Final{State: out.State, Reason: out.Reason, FinishedAt: out.FinishedAt, Duration: out.Duration, ReplacedBy: out.ReplacedBy}
+	for _, j := range out.Jobs {
+		f.Jobs = append(f.Jobs, event.Job{RunID: runID, ID: j.ID, State: j.State, Attempt: j.Attempt, Reason: j.Reason, Duration: j.Duration})
+	}
+	_, err = st.Finish(ctx, runID, f)
+	return err
 }
 
 // supervision is one run under way.

@@ -51,6 +51,9 @@ func (w *worker) takeOne(ctx context.Context, name string) error {
 	if err := w.record(ctx, p); err != nil {
 		return err
 	}
+	if err := w.mirrors.Owe(ctx, p); err != nil {
+		return err
+	}
 	if err := w.spool.Remove(p.ID); err != nil {
 		return err
 	}
@@ -70,6 +73,7 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 		return err
 	}
 	event.Reached(event.StepTaken)
+	w.dispatch(ctx) // first of all: the rest is done while supervisors begin
 	answer := runlog.Taken{Push: p.ID, Notes: taken.Notes}
 	for _, r := range taken.Runs {
 		answer.Runs = append(answer.Runs, runlog.TakenRun{ID: r.ID, Number: r.Number, Ref: r.Ref, New: r.New})

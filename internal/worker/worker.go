@@ -27,6 +27,7 @@ import (
 	"quire/internal/runlog"
 	"quire/internal/spool"
 	"quire/internal/store"
+	"quire/mirror"
 )
 
 // Options change how a worker works.
@@ -54,6 +55,10 @@ type Options struct {
 
 // slowLook is how often the worker looks although nothing woke it.
 const slowLook = 2 * time.Second
+
+// foreignLook is how often it looks after supervisors that are not its
+// children: nobody tells it of their end.
+const foreignLook = 100 * time.Millisecond
 
 // Run is the whole life of a worker. It returns nil when there was nothing to
 // do any more, when another worker is at it, and when ctx has ended; the runs
@@ -93,6 +98,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	defer w.store.Close()
+	stopMirrors, err := w.keepMirrors(ctx)
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	defer stopMirrors()
 	return w.work(ctx)
 }
 
@@ -131,6 +141,8 @@ type worker struct {
 	store *store.Store
 	spool spool.Dir
 	lock  *store.Lock // nil while it was let go of
+
+	mirrors *mirror.Keeper
 
 	children map[string]*child    // supervisors started here, by run
 	foreign  map[string]event.Run // runs whose supervisors an earlier worker started
@@ -203,6 +215,9 @@ func (w *worker) work(ctx context.Context) error {
 			}
 		}
 		pause := slowLook
+		if len(w.foreign) > 0 {
+			pause = foreignLook
+		}
 		if !idleSince.IsZero() {
 			pause = min(pause, w.cfg.Linger.D()-time.Since(idleSince))
 		}
@@ -242,7 +257,7 @@ func (w *worker) busy(ctx context.Context) bool {
 		return true
 	}
 	n, err := w.store.Queued(ctx)
-	return err != nil || n > 0
+	return err != nil || n > 0 || w.mirroring(ctx)
 }
 
 // leave gives the lock back, and looks once more: a hook that wrote into the
