@@ -240,7 +240,7 @@ func (d *delivery) settle(ctx context.Context) error {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
 	d.cred = cred
-	sess, err := openSession(d.req.GitDir, d.to, d.cred, d.req.Target.Secret, d.req.KnownHosts)
+	sess, err := openSession(d.req.GitDir, d.to, d.cred, d.req.Target.Secret, d.knownHosts())
 	if err != nil {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
@@ -294,6 +294,11 @@ func (d *delivery) again(ctx context.Context, moves []*move) error {
 		m.result.Status, m.result.Class, m.result.Detail = Pending, ClassNone, ""
 	}
 	return d.record(ctx, moves)
+}
+
+// knownHosts is every pin: the request's, and those that a person made.
+func (d *delivery) knownHosts() []string {
+	return append(slices.Clone(d.req.KnownHosts), d.pins()...)
 }
 
 // pause waits for about as long as it is told; others who failed at the same

@@ -329,7 +329,7 @@ func (k *Keeper) resolver(gitDir, name string, refs []string) func(context.Conte
 // request is a request for what is owed at a recorded target. A standing order's
 // present settings win over those of when it was recorded.
 func (k *Keeper) request(ctx context.Context, t store.MirrorTarget) (Request, error) {
-	target := Target{Name: t.Name, URL: t.URL, Secret: t.Secret, Force: t.Force, Delete: t.Delete, RetryFor: t.RetryFor, Forge: t.Forge, API: t.API}
+	target := recorded(t)
 	for _, o := range k.Orders {
 		if now, ok := o.For(t.GitDir); ok && now.URL == t.URL {
 			target = now

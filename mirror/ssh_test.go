@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -68,6 +69,35 @@ func TestSSHHostKeys(t *testing.T) {
 		t.Errorf("another pin: %+v", r)
 	}
 	w.wantThere("refs/heads/main", "")
+}
+
+// A person looks at the fingerprints and pins them; then the push works.
+func TestSSHTrust(t *testing.T) {
+	w, d, req := sshWorld(t)
+	req.KnownHosts = nil
+	if r := only(t, w.deliver(req)); r.Class != ClassHostUnknown {
+		t.Fatalf("%+v", r)
+	}
+	keys, err := ScanHost(context.Background(), d.Addr)
+	if err != nil || len(keys) != 1 || keys[0].Line != d.KnownHost || !strings.HasPrefix(keys[0].Fingerprint, "SHA256:") {
+		t.Fatalf("%+v, %v; want %s", keys, err, d.KnownHost)
+	}
+	if err := w.engine.Trust([]HostKey{{Host: keys[0].Host, Line: keys[0].Host + " ssh-ed25519 AAAAold"}, {Host: "other", Line: "other ssh-ed25519 AAAAkept"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.engine.Trust(keys); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(w.engine.pins(), "\n"), "other ssh-ed25519 AAAAkept\n"+d.KnownHost; got != want {
+		t.Errorf("pins:\n%s\nwant:\n%s", got, want)
+	}
+	req.Seq = w.next()
+	if rep := w.deliver(req); !rep.OK() {
+		t.Errorf("%s", rep)
+	}
+	if _, err := ScanHost(context.Background(), "127.0.0.1:1"); err == nil {
+		t.Error("a server that is not there has keys")
+	}
 }
 
 func TestSSHWrongKey(t *testing.T) {

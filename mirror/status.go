@@ -17,6 +17,8 @@ type TargetStatus struct {
 	Checked time.Time   `json:"checked_at,omitzero"` // the last audit
 	Expires time.Time   `json:"credential_expires_at,omitzero"`
 	Refs    []RefStatus `json:"refs"`
+
+	again Target
 }
 
 // RefStatus is one ref of it.
@@ -58,7 +60,7 @@ func (e *Engine) Status(ctx context.Context, gitDir string) ([]TargetStatus, err
 	out := make([]TargetStatus, 0, len(targets))
 	// Both are sorted by repository and URL.
 	for _, t := range targets {
-		s := TargetStatus{GitDir: t.GitDir, Target: t.Name, URL: t.URL, Secret: t.Secret, Checked: t.Checked, Expires: t.Expires}
+		s := TargetStatus{GitDir: t.GitDir, Target: t.Name, URL: t.URL, Secret: t.Secret, Checked: t.Checked, Expires: t.Expires, again: recorded(t)}
 		for len(rows) > 0 && rows[0].GitDir == t.GitDir && rows[0].URL == t.URL {
 			s.Refs = append(s.Refs, refStatus(rows[0], now))
 			rows = rows[1:]
@@ -66,6 +68,11 @@ func (e *Engine) Status(ctx context.Context, gitDir string) ([]TargetStatus, err
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// recorded is a target as the ledger has it.
+func recorded(t store.MirrorTarget) Target {
+	return Target{Name: t.Name, URL: t.URL, Secret: t.Secret, Force: t.Force, Delete: t.Delete, RetryFor: t.RetryFor, Forge: t.Forge, API: t.API}
 }
 
 func refStatus(d store.Delivery, now time.Time) RefStatus {
@@ -88,3 +95,6 @@ func refStatus(d store.Delivery, now time.Time) RefStatus {
 	}
 	return r
 }
+
+// Again is the target as it was recorded, for another delivery.
+func (s TargetStatus) Again() Target { return s.again }

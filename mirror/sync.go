@@ -117,7 +117,7 @@ func (e *Engine) survey(ctx context.Context, req Request) (s survey, err error) 
 	if err != nil {
 		return s, &blockedError{err}
 	}
-	sess, err := openSession(req.GitDir, s.to, cred, req.Target.Secret, req.KnownHosts)
+	sess, err := openSession(req.GitDir, s.to, cred, req.Target.Secret, d.knownHosts())
 	if err != nil {
 		return s, &blockedError{err}
 	}
