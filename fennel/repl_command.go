@@ -110,11 +110,19 @@ func (r *repl) pluginCommands() {
 // pluginCommand calls (command env read on-values on-error scope chars options).
 func (r *repl) pluginCommand(fn lua.LValue) {
 	L := r.L
+	chars := L.NewTable()
+	tell := func() {
+		for _, c := range r.chars[chars.Len():] {
+			chars.Append(lua.LString([]byte{c}))
+		}
+	}
+	tell()
 	read := L.NewFunction(func(L *lua.LState) int {
 		q := *r
 		q.L = L
 		form, ok, err := q.read()
 		r.buf, r.chars = q.buf, q.chars
+		tell()
 		if err != nil {
 			L.RaiseError("%s", errorValue(err).String())
 		}
@@ -125,10 +133,6 @@ func (r *repl) pluginCommand(fn lua.LValue) {
 		L.Push(r.k.types.toLua(L, form))
 		return 2
 	})
-	chars := L.NewTable()
-	for _, c := range r.chars {
-		chars.Append(lua.LString([]byte{c}))
-	}
 	r.call(fn, r.env, read, r.callbacks.RawGetString("onValues"), r.callbacks.RawGetString("onError"),
 		r.k.scopeValue(r.scope), chars, r.opts)
 }
@@ -345,9 +349,17 @@ func (r *repl) functionsMatching(pattern string) []string {
 			return true
 		})
 	}
-	if loaded != nil {
-		walk(loaded, "")
+	if loaded == nil {
+		return nil
 	}
+	// What stands in a library and in _G as well is called by the library.
+	if g, ok := loaded.RawGetString("_G").(*lua.LTable); ok {
+		seen[g] = true
+		walk(loaded, "")
+		walk(g, "_G.")
+		return names
+	}
+	walk(loaded, "")
 	return names
 }
 
