@@ -127,7 +127,7 @@ After=network-online.target docker.service'
 Type=oneshot'
   [ -z "$1" ] || say "User=$1"
   [ -z "${QUIRE_CONFIG:-}" ] || say "Environment=\"QUIRE_CONFIG=$(absolute "$QUIRE_CONFIG")\""
-  say "ExecStart=$prefix/bin/quire worker --once
+  say "ExecStart=\"$prefix/bin/quire\" worker --once
 TimeoutStartSec=infinity
 
 [Install]
@@ -245,14 +245,14 @@ if [ "$mode" = uninstall ]; then
   [ "$failed" -eq 0 ] || die "the programs stay, since a repository still uses them"
   if [ "$(id -u)" -eq 0 ]; then
     for path in "$unit_dir"/system/quire-worker-*.service; do
-      if [ -e "$path" ] && grep -q "^ExecStart=$prefix/bin/quire " "$path"; then
+      if [ -e "$path" ] && grep -qF "ExecStart=\"$prefix/bin/quire\" " "$path"; then
         systemctl disable -q "${path##*/}" 2>/dev/null || :
         rm -f "$path"
       fi
     done
   else
     path=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/quire-worker.service
-    if [ -e "$path" ] && grep -q "^ExecStart=$prefix/bin/quire " "$path"; then
+    if [ -e "$path" ] && grep -qF "ExecStart=\"$prefix/bin/quire\" " "$path"; then
       systemctl --user disable -q quire-worker.service 2>/dev/null || :
       rm -f "$path"
     fi
@@ -261,6 +261,7 @@ if [ "$mode" = uninstall ]; then
   rmdir "$prefix/libexec/quire" 2>/dev/null || :
   say "removed        $prefix/bin/quire, $prefix/libexec/quire"
   say "kept           configuration, runs and logs"
+  [ $# -gt 0 ] || say "note           a repository that still has the hook now runs nothing when it is pushed to"
   exit 0
 fi
 

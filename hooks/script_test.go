@@ -96,6 +96,9 @@ func condition(cond string) (bool, error) {
 		return ci || err == nil, nil
 	case "mount":
 		return ci || os.Geteuid() == 0 && mayMount(), nil
+	case "installed": // a quire of this machine's own, which hooks would find
+		_, err := os.Stat("/usr/local/bin/quire")
+		return err == nil, nil
 	case "two-users":
 		_, err := exec.LookPath("setpriv")
 		return ci || os.Geteuid() == 0 && err == nil, nil
