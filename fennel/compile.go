@@ -129,6 +129,10 @@ func (k *Compiler) chunk(source []byte, opts Options) (chunk []ast.Stmt, err err
 	}
 	r := newReader(source, name)
 	k.prepareReader(r, &opts)
+	if k.current == nil {
+		k.forms = formBudget
+	}
+	k.forms += len(source) // a form is a byte at least
 	var forms []Node
 	for {
 		n, ok := r.next()
@@ -158,6 +162,9 @@ type compilation struct {
 
 // compileForms compiles a whole program. It panics with *Error.
 func (k *Compiler) compileForms(forms []Node, opts Options) []ast.Stmt {
+	if k.current == nil && k.forms <= 0 {
+		k.forms = formBudget
+	}
 	scope := opts.Scope
 	if scope == nil {
 		scope = rootScope(k.global)
@@ -189,6 +196,7 @@ func (k *Compiler) compileForms(forms []Node, opts Options) []ast.Stmt {
 		if i == len(forms)-1 {
 			c.hook("chunk", n, scope)
 		}
+		forms[i] = nil // not needed again, and a third of the memory of a compilation
 	}
 	return b.body()
 }
@@ -240,10 +248,17 @@ func (c *compilation) endOf(n Node) int {
 // maxExpansion bounds how deep forms may nest once macros are expanded; a macro that expands to itself ends here.
 const maxExpansion = 4 * maxDepth
 
+// formBudget is how many forms a program may come to besides those that are written in it. Two macros which call each
+// other's arguments twice make millions out of a line.
+const formBudget = 400_000
+
 // compile turns one form into Lua. Statements it needs go to b; what it returns are the expressions for its values. A
 // form that is returned or assigned as w says gives no expressions.
 func (c *compilation) compile(n Node, s *Scope, b *block, w want) []expr {
 	c.depth++
+	if c.k.forms--; c.k.forms < 0 {
+		failAt(n, "macros expand to more than %d forms", formBudget)
+	}
 	if c.depth > maxExpansion {
 		failAt(n, "forms nested more than %d deep", maxExpansion)
 	}

@@ -37,6 +37,7 @@ type Compiler struct {
 	// NoColor keeps the place of an error from being shown in inverse video.
 	NoColor bool
 
+	forms  int    // that may still be compiled; see formBudget
 	places []*Pos // of quoted forms
 
 	replDepth int // conversations that are going on, one in another

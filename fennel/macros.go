@@ -124,7 +124,7 @@ func (e *expansion) multi(name string) *Sym { return newSym(name, e.at) }
 
 // fresh is a symbol nobody else has.
 func (e *expansion) fresh(base string) *Sym {
-	return e.sym(e.c.gensym(e.s, base, "auto"))
+	return e.sym(e.c.gensym(e.s, base, ""))
 }
 
 func args(x *List) []Node { return x.Items[1:] }

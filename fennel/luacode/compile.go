@@ -2,6 +2,7 @@ package luacode
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -24,6 +25,9 @@ func Compile(chunk []ast.Stmt, name string) (proto *lua.FunctionProto, err error
 	m := &mender{}
 	chunk = m.stmts(chunk)
 	proto, err = lua.Compile(chunk, name)
+	if err == nil {
+		trim(proto)
+	}
 	if ce, ok := err.(*lua.CompileError); ok {
 		err = &LimitError{Name: name, Line: ce.Line, Message: ce.Message}
 	}
@@ -79,4 +83,19 @@ func Snippet(text string, line int) ast.Expr {
 	e := parseExpr(text)
 	relocate(e, line)
 	return e
+}
+
+// trim gives back what gopher-lua reserved for a function and did not use: it starts every one with room for 1024
+// instructions and their lines, twelve kilobytes, of which most functions fill a few hundred bytes.
+func trim(p *lua.FunctionProto) {
+	p.Code = slices.Clone(p.Code)
+	p.DbgSourcePositions = slices.Clone(p.DbgSourcePositions)
+	p.Constants = slices.Clone(p.Constants)
+	p.FunctionPrototypes = slices.Clone(p.FunctionPrototypes)
+	p.DbgLocals = slices.Clone(p.DbgLocals)
+	p.DbgCalls = slices.Clone(p.DbgCalls)
+	p.DbgUpvalues = slices.Clone(p.DbgUpvalues)
+	for _, inner := range p.FunctionPrototypes {
+		trim(inner)
+	}
 }

@@ -289,6 +289,52 @@ func (p *printer) binary(l ast.Expr, op string, r ast.Expr) {
 	p.text(")")
 }
 
+// chain prints a + b + c without the brackets that grouping to the left makes superfluous.
+func (p *printer) chain(e ast.Expr, op string) {
+	var rest []ast.Expr
+	for {
+		l, r, o := sides(e)
+		if o != op {
+			break
+		}
+		rest = append(rest, r)
+		e = l
+	}
+	p.text("(")
+	p.expr(e)
+	for i := len(rest) - 1; i >= 0; i-- {
+		p.text(" " + op + " ")
+		p.expr(rest[i])
+	}
+	p.text(")")
+}
+
+func sides(e ast.Expr) (l, r ast.Expr, op string) {
+	switch x := e.(type) {
+	case *ast.ArithmeticOpExpr:
+		return x.Lhs, x.Rhs, x.Operator
+	case *ast.LogicalOpExpr:
+		return x.Lhs, x.Rhs, x.Operator
+	}
+	return nil, nil, ""
+}
+
+// concat prints a .. b .. c, which groups to the right.
+func (p *printer) concat(x *ast.StringConcatOpExpr) {
+	p.text("(")
+	for {
+		p.expr(x.Lhs)
+		p.text(" .. ")
+		next, ok := x.Rhs.(*ast.StringConcatOpExpr)
+		if !ok {
+			break
+		}
+		x = next
+	}
+	p.expr(x.Rhs)
+	p.text(")")
+}
+
 // prefix prints what may stand before a call, an index or a method.
 func (p *printer) prefix(e ast.Expr) {
 	switch x := e.(type) {
@@ -352,13 +398,17 @@ func (p *printer) expr(e ast.Expr) {
 			p.text(")")
 		}
 	case *ast.LogicalOpExpr:
-		p.binary(x.Lhs, x.Operator, x.Rhs)
+		p.chain(x, x.Operator)
 	case *ast.RelationalOpExpr:
 		p.binary(x.Lhs, x.Operator, x.Rhs)
 	case *ast.StringConcatOpExpr:
-		p.binary(x.Lhs, "..", x.Rhs)
+		p.concat(x)
 	case *ast.ArithmeticOpExpr:
-		p.binary(x.Lhs, x.Operator, x.Rhs)
+		if x.Operator == "^" {
+			p.binary(x.Lhs, x.Operator, x.Rhs)
+		} else {
+			p.chain(x, x.Operator)
+		}
 	case *FloorDiv:
 		p.binary(x.Lhs, "//", x.Rhs)
 	case *BitOp:
