@@ -310,6 +310,10 @@ func cause(stderr string) string {
 			strings.HasPrefix(line, "Everything up-to-date"), strings.Trim(line, "@") == "":
 		default:
 			line = strings.TrimPrefix(strings.TrimPrefix(line, "fatal: "), "error: ")
+			if strings.HasPrefix(line, "could not read Username") || strings.HasPrefix(line, "could not read Password") {
+				// Git's own words speak of a prompt; this is what made it ask.
+				line = "HTTP 401: the credential was not accepted"
+			}
 			ours = append(ours, line)
 		}
 	}
