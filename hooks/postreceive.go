@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -151,7 +152,12 @@ func (r *reception) prepare() (spool.Dir, bool) {
 
 // tell prints what went wrong. git's client colours the first word.
 func (r *reception) tell() {
-	for _, text := range r.errors {
+	const most = 10 // a screen; what feeds the hook rubbish feeds it much
+	for i, text := range r.errors {
+		if i == most && len(r.errors) > most+1 {
+			r.term.line(fmt.Sprintf("error: and %d more such errors", len(r.errors)-most))
+			break
+		}
 		r.term.line("error: " + text)
 	}
 	for _, text := range r.warnings {

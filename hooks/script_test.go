@@ -71,6 +71,7 @@ func TestScripts(t *testing.T) {
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"answer-none": answerNone,
+			"answer-torn": answerTorn,
 			"await":       awaitFile,
 			"event":       printEvent,
 			"hold-worker": holdWorker,
@@ -256,6 +257,19 @@ func answerNone(ts *testscript.TestScript, _ bool, notes []string) {
 	check(ts, answer(ts.Getenv("STATE"), func(p event.Push) runlog.Taken {
 		return runlog.Taken{Push: p.ID, Notes: notes}
 	}))
+}
+
+// answer-torn answers the waiting push with what is no answer.
+func answerTorn(ts *testscript.TestScript, _ bool, _ []string) {
+	dir := ts.Getenv("STATE")
+	s := spool.Dir(dir)
+	var ids []string
+	check(ts, await("a push", func() bool { ids, _ = s.List(); return len(ids) > 0 }))
+	check(ts, s.Remove(ids[0]))
+	tmp := filepath.Join(dir, "torn")
+	check(ts, os.WriteFile(tmp, []byte("{"), 0o600))
+	check(ts, os.MkdirAll(runlog.PushesDir(dir), 0o700))
+	check(ts, os.Rename(tmp, runlog.TakenFile(dir, ids[0])))
 }
 
 func answer(stateDir string, taken func(event.Push) runlog.Taken) error {

@@ -38,6 +38,7 @@ func (r *reception) watch(ctx context.Context, k *keeper, wait event.Wait) {
 	} else {
 		_, err = report.Follow(ctx, r.term, 0)
 	}
+	cut := ctx.Err() != nil // by a signal, the limit, or the keeper
 	cancel(nil)
 	keeping.Wait()
 
@@ -47,7 +48,7 @@ func (r *reception) watch(ctx context.Context, k *keeper, wait event.Wait) {
 		r.term.line("hint: the wait limit is over and the work goes on; watch it with: " + r.goOn(report))
 	case errors.As(err, &dead):
 		r.term.line("error: the push is recorded and waits: " + dead.Error())
-	case err != nil && ctx.Err() == nil && r.term.err == nil:
+	case err != nil && !cut && r.term.err == nil:
 		r.term.line("error: the report cannot be read: " + err.Error())
 	}
 	// What is left is a pusher who left or was cut off: nobody is there to tell.
