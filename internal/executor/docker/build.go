@@ -64,7 +64,7 @@ func (d *Executor) build(ctx context.Context, dir string) (string, error) {
 	}()
 	answer, err := d.engine.ImageBuild(ctx, body, dockerbuild.ImageBuildOptions{
 		Tags: []string{tag}, Dockerfile: "Dockerfile", Remove: true, ForceRemove: true,
-		Labels:      map[string]string{LabelContext: sum, LabelRepo: d.spec.GitDir, LabelHome: d.owner[LabelHome]},
+		Labels:      map[string]string{LabelContext: sum},
 		AuthConfigs: written,
 	})
 	if err != nil {
@@ -117,8 +117,8 @@ func contextFiles(dir string) ([]string, error) {
 			return err
 		}
 		rel, err := filepath.Rel(dir, path)
-		if err != nil || rel == "." || strings.HasSuffix(rel, ".fnl") {
-			return err
+		if err != nil || e.IsDir() || strings.HasSuffix(rel, ".fnl") {
+			return err // git keeps no empty directories, and a file brings its own
 		}
 		files = append(files, rel)
 		return nil

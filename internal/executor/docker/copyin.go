@@ -26,7 +26,7 @@ func (d *Executor) copyIn(ctx context.Context, id string) error {
 		defer close(done)
 		w.CloseWithError(d.writeTree(w))
 	}()
-	err := d.engine.CopyToContainer(ctx, id, "/", r, container.CopyToContainerOptions{CopyUIDGID: true})
+	err := d.engine.CopyToContainer(ctx, id, "/", r, container.CopyToContainerOptions{})
 	r.Close()
 	<-done
 	if err != nil {

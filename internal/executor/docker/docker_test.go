@@ -134,6 +134,16 @@ func tarOf(w io.Writer, root string) error {
 	return t.Close()
 }
 
+func newDocker(t testing.TB, spec executor.Spec) (executor.Executor, error) {
+	t.Helper()
+	spec.Image = built.image
+	x, err := docker.New(t.Context(), spec, docker.WithHelper(built.helper))
+	if err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
 func open(t testing.TB, spec executor.Spec) executor.Executor {
 	t.Helper()
 	if spec.Image == "" {

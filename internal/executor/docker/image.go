@@ -38,6 +38,9 @@ var errNoImage = errors.New(`no image to run in: name one with (ci.image "…"),
 
 // need makes sure that the engine has an image, pulling it if it does not.
 func (d *Executor) need(ctx context.Context, name string) error {
+	if _, err := reference.ParseAnyReference(name); err != nil {
+		return fmt.Errorf("image %q: not an image's name: %w", name, err)
+	}
 	info, err := d.engine.ImageInspect(ctx, name)
 	if client.IsErrNotFound(err) {
 		if err := d.pull(ctx, name); err != nil {
@@ -61,7 +64,7 @@ func (d *Executor) need(ctx context.Context, name string) error {
 func (d *Executor) pull(ctx context.Context, name string) error {
 	ref, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return fmt.Errorf("image %q: not an image's name: %w", name, err)
+		return fmt.Errorf("image %s is not on the engine", name) // an id, which no registry knows
 	}
 	auth, err := credentials(ctx, reference.Domain(ref))
 	if err != nil {

@@ -98,7 +98,7 @@ func TestServicesThatDoNotGetReady(t *testing.T) {
 	}{
 		{executor.Service{Name: "db", Image: built.image, Argv: []string{"sh", "-c", "exit 7"}, Ready: []string{"true"}}, "status 7"},
 		{executor.Service{Name: "db", Image: built.image, Argv: []string{"sleep", "1000"}, Ready: []string{"sh", "-c", "echo not yet; exit 1"}, Within: time.Second}, "not ready within 1s"},
-		{executor.Service{Name: "db", Image: built.image, Argv: []string{"no-such-program"}}, "status 127"},
+		{executor.Service{Name: "db", Image: built.image, Argv: []string{"no-such-program"}, Ready: []string{"false"}}, "status 127"},
 		{executor.Service{Name: "db", Image: "127.0.0.1:1/none:1"}, "127.0.0.1:1/none:1"},
 	} {
 		spec := executortest.NewSpec(t)
