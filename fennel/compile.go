@@ -416,7 +416,7 @@ func (c *compilation) reference(x *Sym, s *Scope, read bool) expr {
 	if s.special(first) != nil && first != "require" {
 		failAt(x, "tried to reference a special form without calling it")
 	}
-	if read && bound == nil && first != "_ENV" && !c.globalAllowed(first) {
+	if read && bound == nil && first != "_ENV" && !x.trusted && !c.globalAllowed(first) {
 		failAt(x, "unknown identifier: %s", first)
 	}
 	if c.allowed != nil && bound == nil && s.parent != nil {

@@ -37,6 +37,9 @@ type Compiler struct {
 	// NoColor keeps the place of an error from being shown in inverse video.
 	NoColor bool
 
+	thrown   *Error // the last error raised in Lua, and the value it was raised as
+	thrownAs lua.LValue
+
 	forms  int    // that may still be compiled; see formBudget
 	places []*Pos // of quoted forms
 

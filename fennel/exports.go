@@ -467,7 +467,8 @@ func (k *Compiler) luaScope(L *lua.LState) int {
 
 // throwWith raises an error laid out as the options say.
 func (k *Compiler) throwWith(L *lua.LState, e *Error, opts *lua.LTable) {
-	panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: k.render(e, opts), Cause: e})
+	k.thrown, k.thrownAs = e, k.render(e, opts)
+	panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: k.thrownAs, Cause: e})
 }
 
 // fennelMacroSearcher finds a macro module in macro-path.

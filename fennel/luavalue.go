@@ -505,6 +505,10 @@ func (c *compilation) raise(err error, x Node) {
 			panic(e)
 		}
 	}
+	// A handler that makes tracebacks loses the cause.
+	if c.k.thrown != nil && api.Object != nil && api.Object == c.k.thrownAs {
+		panic(c.k.thrown)
+	}
 	msg := ""
 	if api.Object != nil {
 		msg = vm.ToString(c.k.L, api.Object)

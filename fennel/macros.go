@@ -120,7 +120,12 @@ func (e *expansion) num(f float64) *Num { return &Num{Pos: e.at, Val: f} }
 
 func (e *expansion) nil() *Sym { return e.sym("nil") }
 
-func (e *expansion) multi(name string) *Sym { return newSym(name, e.at) }
+// multi is a path into the globals, such as _G.type.
+func (e *expansion) multi(name string) *Sym {
+	s := newSym(name, e.at)
+	s.trusted = true
+	return s
+}
 
 // fresh is a symbol nobody else has.
 func (e *expansion) fresh(base string) *Sym {

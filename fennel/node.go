@@ -49,10 +49,11 @@ type List struct {
 // Sym is a symbol. Quoted symbols come from a quasi-quote and may not be bound.
 type Sym struct {
 	Pos
-	Name   string
-	quoted bool
-	closed bool // bound by with-open under Lua 5.4's to-be-closed variables
-	multi  *multiSym
+	Name    string
+	quoted  bool
+	trusted bool // a global that a built-in macro refers to, allowed whatever the program may use
+	closed  bool // bound by with-open under Lua 5.4's to-be-closed variables
+	multi   *multiSym
 }
 
 // Seq is a form in square brackets.

@@ -28,9 +28,10 @@ type reader struct {
 	result   Node
 	strict   func(msg string, line, col int32)
 	// more gives further bytes of a stream; depth is how many forms are open.
-	more  func(depth int) ([]byte, bool)
-	hooks parserHooks
-	white map[byte]bool
+	more       func(depth int) ([]byte, bool)
+	hooks      parserHooks
+	unfinished string // advice for a text that ends too early
+	white      map[byte]bool
 }
 
 // parserHooks are the places where plugins take part in reading.
@@ -654,7 +655,10 @@ func (r *reader) unclosed() {
 	if len(r.stack) == 1 {
 		plural = ""
 	}
-	r.fail(fmt.Sprintf("expected closing delimiter%s %s", plural, b.String()), 0, true)
+	msg := b.String()
+	open := &r.stack[len(r.stack)-1]
+	r.unfinished = fmt.Sprintf("closing the form that begins at line %d, column %d", open.Line, open.Col)
+	r.fail(fmt.Sprintf("expected closing delimiter%s %s", plural, msg), 0, true)
 }
 
 // longestMessage keeps a token of megabytes out of an error.
@@ -668,6 +672,10 @@ func (r *reader) fail(msg string, adjust int, span bool) {
 	e := &Error{
 		Kind: ParseError, File: r.file.name, Line: int(r.line), Col: int(r.col) + adjust,
 		Message: msg, Advice: advise(msg),
+	}
+	if r.unfinished != "" {
+		e.Advice = append(e.Advice, r.unfinished)
+		r.unfinished = ""
 	}
 	e.EndCol = e.Col
 	if span {
