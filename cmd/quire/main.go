@@ -12,10 +12,18 @@ import (
 	"os/signal"
 	"syscall"
 
+	"quire/internal/executor/docker/inside"
+
 	"github.com/spf13/cobra"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	// The docker executor has this same program in its containers.
+	if len(os.Args) > 1 && os.Args[1] == inside.Word {
+		os.Exit(inside.Main(os.Args[1:]))
+	}
+	os.Exit(run(os.Args[1:]))
+}
 
 // run is main with its exit status as a value, so that defers run first.
 func run(args []string) int {
