@@ -74,7 +74,10 @@ func (d *desk) ended(ctx context.Context, run event.Run) (event.Run, error) {
 			return run, errors.New("it was asked to stop, and was still at it")
 		}
 	}
-	return d.store.Run(ctx, run.ID)
+	// The store follows the outcome within moments; the outcome is the truth.
+	o, err := dir.Outcome()
+	run.State, run.Reason, run.FinishedAt, run.Duration, run.ReplacedBy = o.State, o.Reason, o.FinishedAt, o.Duration, o.ReplacedBy
+	return run, err
 }
 
 // person names who is at the keyboard.

@@ -47,7 +47,7 @@ The old run stays as it is; the new one names it.`,
 				if _, err := runlog.Follow(ctx, out, dir.PushLog(), 0, dir.Ended); err != nil {
 					return err
 				}
-				if run, err = d.store.Run(ctx, run.ID); err != nil {
+				if run, err = d.ended(ctx, run); err != nil {
 					return err
 				}
 			}

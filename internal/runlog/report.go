@@ -29,8 +29,10 @@ type Report struct {
 	Width  int // of the longest job id; see JobWidth
 }
 
-// width is how long a line may get; a terminal shows git's "remote: " before it.
-const width = 100
+// width is how long a line may get. It is no screen's width, since a terminal
+// wraps a sentence and a cut one helps nobody; it keeps away what no person
+// wrote, such as a minified file in a compiler's message.
+const width = 400
 
 // maxTail is how many lines of a failing command are shown.
 const maxTail = 20
@@ -66,8 +68,16 @@ func (r Report) Begin(jobs int) string {
 // Waits is the line of a run that cannot start yet.
 func (r Report) Waits(why string) string { return r.name() + "  waits: " + clip(Plain(why)) + "\n" }
 
-// Broken is the text of a run whose pipeline cannot be loaded.
-func (r Report) Broken(faults string) string { return r.name() + "\n" + indent("  ", faults) }
+// Broken is the text of a run whose pipeline cannot be loaded. Its lines are not
+// cut: what is wrong, and the carets below it, must be there whole.
+func (r Report) Broken(faults string) string {
+	var b strings.Builder
+	b.WriteString(r.name() + "\n")
+	for line := range strings.Lines(faults) {
+		b.WriteString(strings.TrimRight("  "+Plain(strings.TrimRight(line, "\r\n")), " ") + "\n")
+	}
+	return b.String()
+}
 
 // JobEnd tells how a job, or an attempt of it, ended. tail is the end of the output of
 // the command that failed, if that is why.
