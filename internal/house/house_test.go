@@ -22,10 +22,11 @@ var mayImport = map[string][]string{
 	"pipeline":           {"fennel", "fennel/vm", "internal/secret", "internal/event"},
 	"mirror":             {"internal/event", "internal/secret", "internal/gitrepo", "internal/store"},
 	"mirror/forgetest":   {},
-	"fennel":             {"fennel/vm"},
-	"fennel/vm":          {},
+	"fennel":             {"fennel/vm", "fennel/luacode"},
+	"fennel/vm":          {"fennel/luacode"},
+	"fennel/luacode":     {},
 	"internal/worker":    {"internal/event", "internal/store", "internal/spool", "internal/runlog", "internal/gitrepo", "internal/executor", "internal/executor/docker", "internal/notify", "internal/secret", "mirror", "internal/config"},
-	"internal/supervise": {"pipeline", "internal/executor", "mirror", "internal/secret", "internal/store", "internal/event", "internal/gitrepo", "internal/runlog", "internal/config"},
+	"internal/supervise": {"pipeline", "internal/executor", "internal/executor/choose", "mirror", "internal/secret", "internal/store", "internal/event", "internal/gitrepo", "internal/runlog", "internal/config"},
 	"internal/executor":  {"internal/secret", "internal/executor/host", "internal/executor/bwrap", "internal/executor/docker"},
 	"internal/secret":    {"internal/config", "internal/event"},
 	"internal/store":     {"internal/event"},
@@ -36,6 +37,8 @@ var mayImport = map[string][]string{
 	"internal/runlog":    {"internal/event"},
 	"internal/web":       {"internal/event", "internal/store", "internal/runlog"},
 	"internal/notify":    {"internal/event", "internal/store"},
+
+	"internal/installtest": {}, // tests only
 }
 
 // hookLinks is all that the hook binaries may link beyond the standard library:
