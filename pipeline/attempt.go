@@ -117,22 +117,46 @@ func (a *attempt) run() {
 	}()
 	find := &finder{id: a.job.ID}
 	out := &printer{attempt: a}
+	if a.copied(find, out) {
+		return
+	}
 	L, _ := a.pipeline.program.open(a.clock.ctx, find.forms(), out)
 	defer closeState(L)
-	a.runIn(L, find, out)
+	a.evaluated(L, find, out)
 }
 
-// runIn evaluates the pipeline, installs the runtime and calls the run-fn. The
-// runtime is released on every way out, before the state is closed.
-func (a *attempt) runIn(L *lua.LState, find *finder, out *printer) {
+// copied runs the attempt in a copy of the state that Load evaluated the
+// pipeline in; false if there is none.
+func (a *attempt) copied(find *finder, out *printer) bool {
+	t := a.pipeline.template
+	if t == nil || t.useless.Load() {
+		return false
+	}
+	L, _ := a.pipeline.program.open(a.clock.ctx, find.forms(), out)
+	defer closeState(L)
+	if find.run, find.found = t.copyInto(a.clock.ctx, L, a.job.ID); !find.found {
+		return false
+	}
+	a.runIn(L, find, out)
+	return true
+}
+
+// evaluated evaluates the pipeline in a new state, and runs the attempt there.
+func (a *attempt) evaluated(L *lua.LState, find *finder, out *printer) {
 	if a.err = a.pipeline.program.evaluate(L); a.err != nil {
 		return
 	}
-	find.over = true
 	if !find.found {
 		a.err = fmt.Errorf("job '%s' was not registered when the pipeline was evaluated again for it; what a pipeline registers must not depend on time or chance", a.job.ID)
 		return
 	}
+	a.runIn(L, find, out)
+}
+
+// runIn installs the runtime in a state that is ready and calls the run-fn. The
+// runtime is released on every way out, before the state is closed.
+func (a *attempt) runIn(L *lua.LState, find *finder, out *printer) {
+	find.over = true
 	rt := &Runtime{
 		job: a.job, call: a.call, host: a.host, clock: a.clock,
 		read: a.outputsOf, push: a.push.get, graph: a.pipeline.graph,
@@ -145,7 +169,7 @@ func (a *attempt) runIn(L *lua.LState, find *finder, out *printer) {
 	defer guard.Release()
 	out.live = true
 	defer out.flush()
-	// Evaluating was one stretch; the run-fn begins another.
+	// Making the state was one stretch; the run-fn begins another.
 	a.clock.pause()
 	a.clock.resume()
 
@@ -158,9 +182,9 @@ func (a *attempt) runIn(L *lua.LState, find *finder, out *printer) {
 
 // callRunFn calls what ci.job or ci.mirror was given.
 func (a *attempt) callRunFn(L *lua.LState, rt *Runtime, find *finder) (lua.LValue, error) {
-	if find.mirror != nil {
+	if options, ok := find.run.(*lua.LTable); ok && a.job.Mirror != nil {
 		L.Push(L.NewFunction(func(L *lua.LState) int {
-			v, err := rt.runMirrorJob(L, find.mirror)
+			v, err := rt.runMirrorJob(L, options)
 			if err != nil {
 				L.Error(lua.LString(err.Error()), 0)
 			}

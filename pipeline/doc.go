@@ -4,9 +4,9 @@
 // A pipeline is a Fennel program. [Load] evaluates it once, collects what it
 // registers, and reports everything that is wrong with it at once, each fault
 // with its place. [Pipeline.Run] runs the jobs: those that do not depend on one
-// another at the same time, each in a Lua state of its own, in which the program
-// is evaluated again and the job's run-fn called. Nothing but plain data goes
-// from one job to another.
+// another at the same time, each in a Lua state of its own, which is as if the
+// program had just been evaluated in it. Nothing but plain data goes from one
+// job to another.
 //
 // What a run-fn can ask of the world is the runtime table. A [Runtime] is
 // installed in a state by Install, which returns the [Guard] that takes it out

@@ -6,11 +6,10 @@ import lua "github.com/yuin/gopher-lua"
 // there it keeps the one run-fn, and does as little as it can for the rest: a
 // pipeline of n jobs registers n·n times in a run.
 type finder struct {
-	id     string
-	found  bool
-	run    lua.LValue
-	mirror *lua.LTable // the options of ci.mirror
-	over   bool        // evaluation is
+	id    string
+	found bool
+	run   lua.LValue // the run-fn, or the options of ci.mirror
+	over  bool       // evaluation is
 }
 
 func (f *finder) forms() map[string]lua.LGFunction {
@@ -52,7 +51,7 @@ func (f *finder) mirrorForm(L *lua.LState) int {
 	}
 	as, _ := options.RawGetString("as").(lua.LString)
 	if mirrorID(string(as)) == f.id {
-		f.found, f.mirror = true, options
+		f.found, f.run = true, options
 	}
 	return 0
 }

@@ -96,14 +96,17 @@ func FuzzOutputs(f *testing.F) {
 		if err != nil {
 			return
 		}
-		out := p.Run(context.Background(), quiet{}, Options{})
-		if out.Err != nil {
-			t.Fatal(out.Err)
-		}
-		for _, j := range out.Jobs {
-			if !j.State.Final() || (j.State == event.JobFailed) != (j.Reason != "") && j.State != event.JobBlocked {
-				t.Errorf("%+v", j)
+		for range 2 { // in copied states, and in evaluated ones
+			out := p.Run(context.Background(), quiet{}, Options{})
+			if out.Err != nil {
+				t.Fatal(out.Err)
 			}
+			for _, j := range out.Jobs {
+				if !j.State.Final() || (j.State == event.JobFailed) != (j.Reason != "") && j.State != event.JobBlocked {
+					t.Errorf("%+v", j)
+				}
+			}
+			p.template = nil
 		}
 	})
 }

@@ -282,7 +282,7 @@ func TestRuntimeIsReleasedWhateverHappens(t *testing.T) {
 			find, out := &finder{id: "x"}, &printer{attempt: a}
 			L, _ := p.program.open(a.clock.ctx, find.forms(), out)
 			defer vm.Close(L)
-			a.runIn(L, find, out)
+			a.evaluated(L, find, out)
 			got := ""
 			if a.err != nil {
 				got = a.err.Error()

@@ -34,6 +34,7 @@ type loading struct {
 	limits Limits
 	clock  *clock
 
+	template *template // of the state that evaluate used
 	pipeline *Pipeline
 	faults   Diagnostics
 }
@@ -62,6 +63,7 @@ func (l *loading) evaluate(prog *program) (rec *recorder, whole bool) {
 	L, ci := prog.open(l.clock.ctx, rec.forms(), nil)
 	defer closeState(L)
 	rec.module = ci
+	l.template = newTemplate(L)
 	err := prog.evaluate(L)
 	if err != nil && !rec.full {
 		l.faults = l.overLimitOr(prog.diagnose(err))
@@ -89,10 +91,11 @@ func (l *loading) check(prog *program, rec *recorder, whole bool) {
 	}
 	for _, r := range rec.jobs {
 		r.job.Col = where.column(r.at)
+		l.template.runs[r.job.ID] = r.run
 	}
 	l.pipeline = &Pipeline{
 		Image: rec.imageName(), Caches: rec.caches, Services: rec.services, Jobs: jobs,
-		program: prog, graph: g, limits: l.limits,
+		program: prog, template: l.template, graph: g, limits: l.limits,
 	}
 }
 

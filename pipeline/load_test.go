@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"quire/fennel"
 )
 
 var update = flag.Bool("update", false, "write what the golden files of diagnostics want")
@@ -61,6 +63,30 @@ func TestDiagnostics(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", got, want)
 			}
 		})
+	}
+}
+
+// An error of reading or compiling is told in the compiler's own words and
+// layout, in the pipeline as in a module.
+func TestCompileErrorsAreFennels(t *testing.T) {
+	for _, text := range []string{
+		"(local ci (require :quire.ci))\n(ci.job :a [:quire/push]\n  (fn [] (let [x] x)))",
+		"(local ci (require :quire.ci))\n(ci.job :a [:quire/push]",
+		"(print 1))",
+		"{:a 1\n :b}",
+		"(local ci (require :quire.ci))\n(ci.job :a [:quire/push] (fn [] (io.open \"/etc/passwd\")))",
+		"(fn [] (set x 1))",
+	} {
+		_, want := fennel.Compile([]byte(text), fennel.Options{Filename: ".quire/ci.fnl", AllowedGlobals: sandboxGlobals()})
+		_, err := Load(context.Background(), source(text), Limits{})
+		if want == nil || err == nil || err.Error() != want.Error() {
+			t.Errorf("got:\n%v\nwant:\n%v", err, want)
+		}
+		_, want = fennel.Compile([]byte(text), fennel.Options{Filename: ".quire/lib/m.fnl", AllowedGlobals: sandboxGlobals()})
+		_, err = Load(context.Background(), source("(require :m)", "m", text), Limits{})
+		if want == nil || err == nil || err.Error() != want.Error() {
+			t.Errorf("in a module, got:\n%v\nwant:\n%v", err, want)
+		}
 	}
 }
 

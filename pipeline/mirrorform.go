@@ -77,7 +77,7 @@ func (r *recorder) registerMirror(_ *lua.LState, at call, args []lua.LValue) {
 			fmt.Sprintf("The first is in line %d. Give this target a name: {:as :gitlab …}.", first.at.line))
 		return
 	}
-	r.remember(&registered{job: job, at: at, sound: len(r.faults) == before})
+	r.remember(&registered{job: job, at: at, run: t, sound: len(r.faults) == before})
 }
 
 func mirrorID(as string) string {

@@ -19,9 +19,10 @@ type Pipeline struct {
 	// which the pipeline registers them.
 	Jobs []*Job
 
-	program *program
-	graph   *graph
-	limits  Limits
+	program  *program
+	template *template // nil: every job's state is evaluated
+	graph    *graph
+	limits   Limits
 }
 
 // Job is one job of a pipeline, as it was registered.

@@ -37,6 +37,7 @@ type recorder struct {
 type registered struct {
 	job   *Job
 	at    call
+	run   lua.LValue // the run-fn, or the options of ci.mirror
 	sound bool
 }
 
@@ -130,18 +131,20 @@ func (r *recorder) registerJob(L *lua.LState, at call, args []lua.LValue) {
 		return
 	}
 	job := &Job{ID: id, Interruptible: true, File: at.file, Line: at.line}
+	run := argument(args, 3)
 	options, keyed := jobOptions(args)
 	switch {
 	case keyed:
+		run = options.RawGetString("run")
 		r.jobFromOptions(at, job, options)
 	case len(args) > 3:
 		r.fault(at, part{argument: 4}, fmt.Sprintf("Job '%s': ci.job takes an id, inputs and a run-fn, got %d arguments.", id, len(args)),
 			"Further options have names: (ci.job :"+id+" {:inputs […] :run (fn [] …) :timeout \"10m\"}).")
 	default:
 		r.inputs(at, job, argument(args, 2), part{argument: 2})
-		r.runFunction(at, job, argument(args, 3), part{argument: 3})
+		r.runFunction(at, job, run, part{argument: 3})
 	}
-	r.addJob(job, at, len(r.faults) == before)
+	r.addJob(&registered{job: job, at: at, run: run, sound: len(r.faults) == before})
 }
 
 // argument is args[n-1], nil when there are fewer.
@@ -276,13 +279,13 @@ func (r *recorder) jobFromOptions(at call, job *Job, t *lua.LTable) {
 }
 
 // addJob enters a job, the first of its name winning.
-func (r *recorder) addJob(job *Job, at call, sound bool) {
-	if first, taken := r.byID[job.ID]; taken {
-		r.fault(at, part{argument: 1}, fmt.Sprintf("Job '%s' is registered more than once.", job.ID),
+func (r *recorder) addJob(reg *registered) {
+	if first, taken := r.byID[reg.job.ID]; taken {
+		r.fault(reg.at, part{argument: 1}, fmt.Sprintf("Job '%s' is registered more than once.", reg.job.ID),
 			fmt.Sprintf("The first is in line %d.", first.at.line))
 		return
 	}
-	r.remember(&registered{job: job, at: at, sound: sound})
+	r.remember(reg)
 }
 
 func (r *recorder) remember(reg *registered) {
