@@ -64,17 +64,7 @@ func tableRemove(L *lua.LState) int {
 	if pos < 1 || pos > e {
 		return 0
 	}
-	v := t.RawGetInt(pos)
-	if pos == e {
-		t.RawSetInt(e, lua.LNil)
-		// gopher-lua keeps the slot; dropping it keeps the length cheap to find.
-		if t.MaxN() < e {
-			t.Remove(e)
-		}
-	} else {
-		t.Remove(pos)
-	}
-	L.Push(v)
+	L.Push(t.Remove(pos))
 	return 1
 }
 
