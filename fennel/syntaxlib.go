@@ -1,6 +1,8 @@
 package fennel
 
 import (
+	"strings"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -84,7 +86,12 @@ func (k *Compiler) syntaxFunctions(env *lua.LTable) {
 		}
 		m := splitMulti(string(name))
 		if m == nil {
-			L.Push(lua.LFalse)
+			// nil for a name of one segment, false for one that only looks as if it had more: patterns tell them apart.
+			if strings.ContainsAny(string(name), ".:") {
+				L.Push(lua.LFalse)
+			} else {
+				L.Push(lua.LNil)
+			}
 			return 1
 		}
 		out := L.NewTable()
