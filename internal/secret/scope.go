@@ -58,7 +58,7 @@ func admit(d config.Secret, s Scope) error {
 		}
 	}
 	if d.Protect && !s.Protected {
-		return fmt.Errorf("secret %s is protected: only a run whose .quire/ci.fnl and .quire/lib are the default branch's own gets it; those of %s differ", d.Name, s.Ref)
+		return fmt.Errorf("secret %s is protected: only a run whose .quire/ci.fnl and .quire/lib are the default branch's own gets it; those of %s are not (HEAD in %s names the default branch)", d.Name, s.Ref, s.GitDir)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func TestScope(t *testing.T) {
 		{"no repository", config.Secret{Repos: []string{"**"}}, Scope{}, "limited to repositories **; this run is for none"},
 		{"protected, by the default branch's pipeline", config.Secret{Protect: true}, main, ""},
 		{"protected, by another pipeline", config.Secret{Protect: true}, branch,
-			"secret s is protected: only a run whose .quire/ci.fnl and .quire/lib are the default branch's own gets it; those of refs/heads/feature/x differ"},
+			"secret s is protected: only a run whose .quire/ci.fnl and .quire/lib are the default branch's own gets it; those of refs/heads/feature/x are not (HEAD in /srv/git/team/app.git names the default branch)"},
 		{"all rules hold", config.Secret{Repos: []string{"app"}, Refs: []string{"main"}, Jobs: []string{"deploy"}, Protect: true}, main, ""},
 		{"one rule of all does not", config.Secret{Repos: []string{"app"}, Refs: []string{"main"}, Jobs: []string{"test"}, Protect: true}, main, "limited to jobs test"},
 		{"malformed repos", config.Secret{Repos: []string{"[a"}}, main, `secret s is given to nobody: its repositories hold the malformed pattern "[a"; mend the configuration`},
