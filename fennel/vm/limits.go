@@ -27,8 +27,9 @@ type Limits struct {
 	Coroutines int
 
 	// Source is the length in bytes of a chunk that load and loadstring accept.
-	// gopher-lua's compiler recurses as deep as the source nests. Default:
-	// 256 KiB in a Sandbox, none in a Full state.
+	// gopher-lua's compiler recurses as deep as the source nests, and takes time with
+	// the square of it. Default:
+	// 64 KiB in a Sandbox, none in a Full state.
 	Source int
 }
 
@@ -48,7 +49,7 @@ func (l Limits) withDefaults(kind Kind) Limits {
 			Unpack:       100_000,
 			PatternSteps: 100_000_000,
 			Coroutines:   10_000,
-			Source:       256 << 10,
+			Source:       64 << 10,
 		}
 	}
 	pick := func(v, d int) int {

@@ -244,3 +244,54 @@ func TestErrorValuesSurvive(t *testing.T) {
 		t.Errorf("%v", api.Object)
 	}
 }
+
+// Programs that try to reach, or to spoil, what belongs to the host.
+func TestSandboxEscapes(t *testing.T) {
+	for name, c := range map[string]struct{ src, want string }{
+		"environment of host functions": {`return getfenv(print) == _G, getfenv(host) == _G, pcall(setfenv, host, {})`, "true true false 'setfenv' cannot change environment of given object"},
+		"environment of the thread":     {`setfenv(0, {}) return type(getfenv(0)), type(_G), host()`, "table table host"},
+		"own environment":               {`local e = {out = 5} setfenv(1, e) return out`, "5"},
+		"environment of the caller":     {`local function f() setfenv(2, {x = 1}) end f() return x`, "1"},
+		"no level of the host":          {`return pcall(getfenv, 50)`, "false bad argument #1 to 'getfenv' (invalid level)"},
+		"string methods replaced":       {`getmetatable("").__index = {rep = function() return "mine" end} return ("x"):rep(3), host()`, "mine host"},
+		"string metatable refused":      {`return pcall(setmetatable, "", {})`, "false bad argument #1 to 'setmetatable' (table expected, got string)"},
+		"string index raises":           {`getmetatable("").__index = function() error("own", 0) end return pcall(function() return ("x"):rep(1) end)`, "false own"},
+		"proxy":                         {`local p = newproxy(true) getmetatable(p).__gc = error getmetatable(p).__index = function(_, k) return k end return p.some, type(p)`, "some userdata"},
+		"proxy of the library":          {`return pcall(newproxy, string)`, "false bad argument #1 to 'newproxy' (boolean or proxy expected)"},
+		"tostring raises in print":      {`return pcall(print, setmetatable({}, {__tostring = function() error("own", 0) end}))`, "false own"},
+		"tostring yields in print":      {`local co = coroutine.wrap(function() print(setmetatable({}, {__tostring = function() coroutine.yield("out") return "late" end})) return "end" end) return co(), co()`, "out end"},
+		"collectgarbage":                {`for i = 1, 1000 do collectgarbage() end return type(collectgarbage("count"))`, "number"},
+		"loaders replaced":              {`package.loaders[1] = function() return function() return "fake" end end return require("anything")`, "fake"},
+		"loaders gone":                  {`package.loaders = nil return pcall(require, "x")`, "false module 'x' not found:\n\tno field package.preload['x']"},
+		"loaded spoilt":                 {`package.loaded.string = nil package.preload.x = function() return 7 end return require("x"), ("y"):rep(2)`, "7 yy"},
+		"coroutine of the host's":       {`return pcall(coroutine.wrap(host))`, "true host"},
+		"thread as table":               {`local co = coroutine.create(function() end) return pcall(function() return co.Parent end)`, "false test:1: attempt to index upvalue 'co' (a thread value)"},
+		"resumes itself":                {`local co co = coroutine.create(function() return coroutine.resume(co) end) return coroutine.resume(co)`, "true false cannot resume running coroutine"},
+		"wraps itself":                  {`local f f = coroutine.wrap(function() return f() end) return pcall(f)`, "false test:1: cannot resume running coroutine"},
+		"dies inside":                   {`local co = coroutine.create(function() pcall(coroutine.yield) error({}) end) coroutine.resume(co) local ok, e = coroutine.resume(co) return ok, type(e), coroutine.status(co)`, "false table dead"},
+		"yields across everything":      {`local t = setmetatable({}, {__index = function(_, k) return coroutine.yield(k) end, __lt = function() return coroutine.yield("lt") end, __concat = function() return coroutine.yield("cat") end}) local co = coroutine.wrap(function() local s = {} for w in (" a b"):gsub("%a", function(c) return coroutine.yield(c) end):gmatch("%a") do s[#s + 1] = w end table.sort(s, function(a, b) coroutine.yield("cmp") return a < b end) return t.key, t < t, t .. "x", unpack(s) end) return co(), co("y"), co("x"), co(), co("k"), co(true), co("c")`, "a b cmp key lt cat k true c x y"},
+		"gsub inside gsub":              {`return (("abc"):gsub("(.)", function(c) return (c:gsub("(.)", "%1%1")) end))`, "aabbcc"},
+		"sort spoils its table":         {`local t = {3, 1, 2} table.sort(t, function(a, b) t[1], t[2], t[3] = nil return a < b end) return #t`, "3"},
+		"next while clearing":           {`local t = {} for i = 1, 100 do t["k" .. i] = i end local n = 0 for k in pairs(t) do t[k] = nil n = n + 1 end return n, next(t) == nil`, "100 true"},
+		"huge indices":                  {`return pcall(string.sub, "abc", -2^60, 2^60), ("x"):byte(-2^53, 2^53), select("#", unpack({}, 2^60, 2^60))`, "true 120 1"},
+		"not numbers":                   {`local n = 0/0 return ("x"):rep(n), ("abc"):sub(n, n), #string.format("%d", n) > 0, pcall(string.char, n)`, "  true false bad argument #1 to 'char' (invalid value)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			L := sandbox(t, nil, Limits{})
+			L.SetGlobal("host", L.NewFunction(func(L *lua.LState) int { L.Push(lua.LString("host")); return 1 }))
+			got, err := run(t, L, c.src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g := strings.Join(got, " "); g != c.want {
+				t.Errorf("got %q\nwant %q", g, c.want)
+			}
+			// Whatever it did, the host's next call works.
+			L.Push(L.NewFunction(func(L *lua.LState) int { L.Push(lua.LNumber(L.GetTop())); return 1 }))
+			L.Push(lua.LTrue)
+			if err := PCall(L, 1, 1, nil); err != nil || L.Get(-1) != lua.LNumber(1) {
+				t.Errorf("after it: %v, %v", err, L.Get(-1))
+			}
+		})
+	}
+}
