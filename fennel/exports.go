@@ -241,7 +241,9 @@ func (k *Compiler) luaParser(L *lua.LState) int {
 			return 1
 		}
 		L.Push(lua.LTrue)
+		k.types.spelled = true
 		L.Push(k.types.toLua(L, n))
+		k.types.spelled = false
 		return 2
 	}))
 	L.Push(L.NewFunction(func(L *lua.LState) int {

@@ -1,6 +1,7 @@
 package fennel
 
 import (
+	"fmt"
 	"sort"
 	"strings"
 
@@ -17,6 +18,8 @@ type luaTypes struct {
 	seqView                  *lua.LFunction
 	placed                   *lua.LTable // metatable of the metatables of sequences and tables
 	place                    *lua.LTable // metatable of places
+	// spelled writes places as fields: what a script's parser gives it may walk with pairs, and print.
+	spelled bool
 }
 
 func newLuaTypes(L *lua.LState) *luaTypes {
@@ -63,6 +66,13 @@ func newLuaTypes(L *lua.LState) *luaTypes {
 		mt.RawSetString("__index", index)
 	}
 	t.place.RawSetString("__eq", L.NewFunction(samePlace))
+	placeText := L.NewFunction(func(L *lua.LState) int {
+		p, _ := L.CheckUserData(1).Value.(*Pos)
+		L.Push(lua.LString(fmt.Sprintf("#<%s:%d:%d>", p.filename(), p.Line, p.Col)))
+		return 1
+	})
+	t.place.RawSetString("__tostring", placeText)
+	t.place.RawSetString("__fennelview", placeText)
 	return t
 }
 
@@ -120,10 +130,20 @@ const placeKey = "fnl/place"
 
 // setSource writes a place into a table: the node itself, or its metatable.
 func (t *luaTypes) setSource(v *lua.LTable, p *Pos) {
+	if t.spelled {
+		for _, name := range placeFields {
+			if f := placeField(p, name); f != lua.LNil {
+				v.RawSetString(name, f)
+			}
+		}
+		return
+	}
 	if p.known() {
 		v.RawSetString(placeKey, &lua.LUserData{Value: p, Metatable: t.place})
 	}
 }
+
+var placeFields = []string{"filename", "line", "col", "bytestart", "byteend", "endline", "endcol"}
 
 // placeField is what a place says under a field's name.
 func placeField(p *Pos, name string) lua.LValue {
