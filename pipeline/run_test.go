@@ -39,7 +39,7 @@ func TestHowAJobEnds(t *testing.T) {
 		{"error nil", `(error nil)`, event.JobFailed, ".quire/ci.fnl:4: raised nil"},
 		{"assert", `(assert false "must")`, event.JobFailed, ".quire/ci.fnl:4: must"},
 		{"call of nil", `(let [t {}] (t.nope))`, event.JobFailed, ""},
-		{"stack", `(fn f [] (+ 1 (f))) (f)`, event.JobFailed, "stack overflow"},
+		{"stack", `(fn f [] (+ 1 (f))) (f)`, event.JobFailed, ""},
 		{"outputs with a function", `{:ok 1 :list [1 {:f (fn [])}]}`, event.JobFailed, "outputs.list[2].f is a function; only tables, strings, numbers and booleans can leave a job"},
 		{"outputs with a strange key", `{:a {{} 1}}`, event.JobFailed, "outputs.a has a table as a key; only strings, numbers and booleans can leave a job"},
 		{"outputs with a cycle", `(let [t {}] (set t.a {:b [t]}) t)`, event.JobFailed, "outputs.a.b[1] is a table that contains itself; outputs must be a tree"},
@@ -53,6 +53,10 @@ func TestHowAJobEnds(t *testing.T) {
 			switch test.name {
 			case "call of nil":
 				if j.State != event.JobFailed || !strings.HasPrefix(j.Reason, ".quire/ci.fnl:4: ") || strings.Contains(j.Reason, "traceback") {
+					t.Errorf("%s, %q", j.State, j.Reason)
+				}
+			case "stack": // whether there is room left to find the line is luck
+				if j.State != event.JobFailed || strings.TrimPrefix(j.Reason, ".quire/ci.fnl:4: ") != "stack overflow" {
 					t.Errorf("%s, %q", j.State, j.Reason)
 				}
 			case "outputs too deep":
