@@ -233,6 +233,10 @@ One newline at the end of standard input is not part of the value.`,
 			if err := secret.Shield(); err != nil {
 				return err
 			}
+			// Nobody should type a value to learn that there is no identity.
+			if _, err := secret.Encrypt(cfg, ""); err != nil {
+				return err
+			}
 			value, err := readValue(cmd.InOrStdin(), name)
 			if err != nil {
 				return err

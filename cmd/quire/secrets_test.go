@@ -137,6 +137,14 @@ func TestSecretsEncrypt(t *testing.T) {
 	}
 }
 
+func TestSecretsEncryptWithoutIdentity(t *testing.T) {
+	secretsConfig(t, "")
+	in := strings.NewReader("canary-value-5")
+	if _, err := runSecrets(in, "encrypt", "x"); err == nil || !strings.Contains(err.Error(), "age-keygen -o FILE") || in.Len() != 14 {
+		t.Errorf("got %v, and %d bytes are left to read", err, in.Len())
+	}
+}
+
 // TestSecretsEncryptDoesNotEcho types a value on a terminal and reads what the
 // terminal shows.
 func TestSecretsEncryptDoesNotEcho(t *testing.T) {
