@@ -245,7 +245,7 @@ func (d *delivery) settle(ctx context.Context) error {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
 	defer sess.close()
-	d.pusher = &pusher{sess: sess, planner: &planner{
+	d.pusher = &pusher{sess: sess, progress: func(m *move) { d.progress(ctx, m) }, planner: &planner{
 		target: d.req.Target, to: d.to, repo: d.repo, limits: d.batch, confirmed: d.req.Confirmed,
 		known: func() (int, error) { return d.store.CountPut(ctx, d.req.GitDir, d.to.url) },
 	}}
@@ -341,6 +341,7 @@ func (d *delivery) push(ctx context.Context, moves []*move) error {
 	if err := d.pusher.admit(moves); err != nil {
 		return err
 	}
+	d.sendLFS(ctx, moves)
 	head := ""
 	if len(moves) > 1 {
 		if r, err := d.repo(); err == nil {
@@ -437,6 +438,16 @@ func (d *delivery) record(ctx context.Context, moves []*move) error {
 		return nil
 	}
 	return d.store.Settle(context.WithoutCancel(ctx), out)
+}
+
+// progress notes what of a history is there, while the rest is on its way. The
+// row's want is another, so its state stays that of a delivery that is owed.
+func (d *delivery) progress(ctx context.Context, m *move) {
+	part := m.d
+	part.State, part.At = store.DeliveryPushing, d.now()
+	if err := d.store.Settle(context.WithoutCancel(ctx), []store.Delivery{part}); err != nil {
+		d.log.Warn("mirror: record progress", "ref", part.Ref, "error", err)
+	}
 }
 
 // backoff is how long the worker waits before it tries again: half a minute,

@@ -21,6 +21,7 @@ type move struct {
 
 	earlier bool // not of this request
 	result  *Result
+	whole   bool // refused together with all others of its push
 }
 
 func (m *move) deletes() bool { return event.IsZero(m.d.Want) }

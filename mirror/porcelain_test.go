@@ -45,8 +45,9 @@ func FuzzParsePorcelain(f *testing.F) {
 			if ref != v.ref || len(ref) < 5 || ref[:5] != "refs/" {
 				t.Errorf("%q: %+v", ref, v)
 			}
-			v.conflict()
-			v.unclear()
+			if v.ok() && (v.conflict() || v.unclear()) {
+				t.Errorf("%+v is well and not", v)
+			}
 		}
 	})
 }

@@ -15,7 +15,8 @@ import (
 type pusher struct {
 	*planner
 	sess     *session
-	attempts int // git pushes started
+	attempts int         // git pushes started
+	progress func(*move) // records that a part of a move's history landed
 }
 
 // rounds bounds how often one push is made again because the remote moved
@@ -24,8 +25,14 @@ const rounds = 4
 
 // push makes one git push of moves and gives each a result, with a second look
 // at the remote where the first word was no clear one. Transient results are
-// Pending.
+// Pending. What the remote took as a whole amiss is pushed in parts.
 func (p *pusher) push(ctx context.Context, moves []*move) {
+	p.settle(ctx, moves)
+	p.inParts(ctx, moves)
+}
+
+// settle makes one git push, and again while the remote moves under it.
+func (p *pusher) settle(ctx context.Context, moves []*move) {
 	for round := 1; len(moves) > 0; round++ {
 		again := p.once(ctx, moves)
 		if round == rounds {
@@ -93,6 +100,7 @@ func (p *pusher) once(ctx context.Context, moves []*move) (again []*move) {
 		case ok && !v.ok() && !v.conflict() && !v.unclear():
 			c, detail := p.refusal(m, v, out.stderr)
 			p.refuse(m, refusedOrPending(c), c, detail)
+			m.whole = v.reason == "pre-receive hook declined"
 		default:
 			doubtful = append(doubtful, m)
 		}

@@ -199,8 +199,12 @@ const grace = 3 * time.Second
 // git runs one command to its end. When ctx ends, its whole process group is
 // ended: git leaves the talking to children.
 func (s *session) git(ctx context.Context, args ...string) output {
+	return s.run(ctx, "/", s.env, args...)
+}
+
+func (s *session) run(ctx context.Context, dir string, env []string, args ...string) output {
 	c := exec.CommandContext(ctx, "git", args...)
-	c.Env, c.Dir = s.env, "/"
+	c.Env, c.Dir = env, dir
 	var stdout, stderr bounded
 	c.Stdout, c.Stderr = &stdout, &stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

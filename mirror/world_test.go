@@ -80,7 +80,7 @@ func (w *world) commit(ref, text string, parents ...string) string {
 	w.t.Helper()
 	blob := gitIn(w.t, w.src, text, "hash-object", "-w", "--stdin")
 	tree := gitIn(w.t, w.src, "100644 blob "+blob+"\tfile\n", "mktree")
-	args := []string{"commit-tree", "-m", text, tree}
+	args := []string{"commit-tree", "-m", text[:min(len(text), 40)], tree}
 	for _, p := range parents {
 		args = append(args, "-p", p)
 	}

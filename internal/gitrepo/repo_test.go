@@ -41,10 +41,10 @@ func gitIn(t testing.TB, dir, stdin string, args ...string) string {
 // reads: three commits on main, a side branch, a merge, a lightweight, an
 // annotated and a nested tag, a symbolic link, an executable, odd names.
 type fixture struct {
-	dir                                    string
-	first, second, merge, side             string
-	annotated, nested, treeTag, light      string
-	secondFiles, changed, oddName, unicode string
+	dir                               string
+	first, second, merge, side        string
+	annotated, nested, treeTag, light string
+	oddName, unicode                  string
 }
 
 func newFixture(t testing.TB, initArgs ...string) fixture {

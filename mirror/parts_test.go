@@ -1,0 +1,213 @@
+package mirror
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"quire/mirror/forgetest"
+)
+
+// random is text that does not compress to less than half.
+func random(t testing.TB, n int) string {
+	b := make([]byte, n/2)
+	if _, err := rand.Read(b); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(b)
+}
+
+// history is n commits in a line, each with some 100 KB of its own.
+func (w *world) history(ref string, n int) (tip string) {
+	var parents []string
+	for range n {
+		tip = w.commit("", random(w.t, 200_000), parents...)
+		parents = []string{tip}
+	}
+	git(w.t, w.src, "update-ref", ref, tip)
+	return tip
+}
+
+// A history larger than the remote takes in one push arrives in several, and the
+// ledger knows each step.
+func TestLargeHistoryIsSentInParts(t *testing.T) {
+	w := newWorld(t)
+	git(t, w.dst, "config", "receive.maxInputSize", "350000")
+	tip := w.history("refs/heads/main", 9)
+	rep := w.push(Want{"refs/heads/main", tip})
+	if rep.Attempts < 4 {
+		t.Errorf("%d pushes", rep.Attempts)
+	}
+	w.wantThere("refs/heads/main", tip)
+	git(t, w.dst, "fsck", "--connectivity-only")
+	if d := w.row("refs/heads/main"); d.Put != tip || !d.Ours {
+		t.Errorf("ledger %+v", d)
+	}
+}
+
+// Broken off in the middle, it goes on from where it was.
+func TestPartsAreResumed(t *testing.T) {
+	w := newWorld(t)
+	git(t, w.dst, "config", "receive.maxInputSize", "350000")
+	tip := w.history("refs/heads/main", 9)
+	hook := "test $(git -C . rev-list --count HEAD 2>/dev/null || echo 0) -lt 3"
+	forgetest.Hook(t, w.dst, "update", hook+" || { echo 'Internal Server Error' >&2; exit 1; }")
+	r := only(t, w.deliver(w.request(Want{"refs/heads/main", tip})))
+	if r.Status != Pending {
+		t.Errorf("%+v", r)
+	}
+	d := w.row("refs/heads/main")
+	part := at(t, w.dst, "refs/heads/main")
+	if part == "" || part == tip || d.Put != part || d.Want != tip || !d.State.Open() {
+		t.Errorf("there is %s; ledger %+v", part, d)
+	}
+	os.Remove(filepath.Join(w.dst, "hooks", "update"))
+	w.push(Want{"refs/heads/main", tip})
+	w.wantThere("refs/heads/main", tip)
+}
+
+func TestOneCommitTooLarge(t *testing.T) {
+	w := newWorld(t)
+	git(t, w.dst, "config", "receive.maxInputSize", "50000")
+	tip := w.history("refs/heads/main", 2)
+	small := w.commit("refs/heads/small", "small")
+	rep := w.deliver(w.request(Want{"refs/heads/main", tip}, Want{"refs/heads/small", small}))
+	if r := rep.Results[0]; r.Status != Refused || r.Class != ClassPackTooLarge {
+		t.Errorf("%+v", r)
+	}
+	if r := rep.Results[1]; r.Status != Created {
+		t.Errorf("%+v", r)
+	}
+	w.wantThere("refs/heads/small", small)
+}
+
+// A hook that judges the push as a whole keeps back only the ref it objects to.
+func TestOneBadRefDoesNotKeepAHundredBack(t *testing.T) {
+	w := newWorld(t)
+	bad := w.commit("refs/heads/b50", "the bad one")
+	good := w.commit("refs/heads/main", "good")
+	forgetest.Hook(t, w.dst, "pre-receive", `while read old new ref; do if test $new = `+bad+`; then echo "error: GH001: Large files detected." >&2; exit 1; fi; done`)
+	wants := []Want{{"refs/heads/main", good}}
+	for i := range 99 {
+		ref := "refs/heads/b" + string(rune('0'+i/10)) + string(rune('0'+i%10))
+		oid := good
+		if ref == "refs/heads/b50" {
+			oid = bad
+		}
+		wants = append(wants, Want{ref, oid})
+	}
+	rep := w.deliver(w.request(wants...))
+	refused := 0
+	for _, r := range rep.Results {
+		if r.Ref == "refs/heads/b50" && r.Class != ClassFileTooLarge || r.Ref != "refs/heads/b50" && r.Status != Created {
+			t.Errorf("%+v", r)
+		}
+		if r.Status == Refused {
+			refused++
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d refused", refused)
+	}
+	if rep.Attempts > 20 {
+		t.Errorf("%d pushes", rep.Attempts)
+	}
+}
+
+func needLFS(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("git-lfs"); err == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("needs git-lfs: install it")
+	}
+	t.Skip("needs git-lfs: install it")
+}
+
+// lfsCommit makes a commit with a file in LFS, as a push through an LFS server
+// on this machine leaves it: the pointer in the commit, the object in lfs/.
+func (w *world) lfsCommit(content string, keep bool) string {
+	w.t.Helper()
+	work := w.t.TempDir()
+	run := func(args ...string) { w.t.Helper(); git(w.t, work, args...) }
+	run("clone", "-q", w.src, ".")
+	run("config", "user.name", "Ada")
+	run("lfs", "install", "--local")
+	run("lfs", "track", "*.bin")
+	write(w.t, filepath.Join(work, "a.bin"), content)
+	run("add", "-A")
+	run("commit", "-q", "-m", "large")
+	if keep {
+		if err := os.CopyFS(filepath.Join(w.src, "lfs"), os.DirFS(filepath.Join(work, ".git", "lfs"))); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	run("push", "-q", "--no-verify", w.src, "HEAD:refs/heads/main")
+	return git(w.t, work, "rev-parse", "HEAD")
+}
+
+func TestLFSObjectsGoFirst(t *testing.T) {
+	needLFS(t)
+	w := newWorld(t)
+	w.target.URL = "file://" + w.dst
+	oid := w.lfsCommit("the large file", true)
+	w.push(Want{"refs/heads/main", oid})
+	w.wantThere("refs/heads/main", oid)
+	found := false
+	filepath.WalkDir(filepath.Join(w.dst, "lfs", "objects"), func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			b, _ := os.ReadFile(path)
+			found = found || string(b) == "the large file"
+		}
+		return nil
+	})
+	if !found {
+		t.Error("the object is not there")
+	}
+}
+
+func TestLFSObjectsThatAreMissing(t *testing.T) {
+	needLFS(t)
+	w := newWorld(t)
+	w.target.URL = "file://" + w.dst
+	oid := w.lfsCommit("a large file that nobody has", false)
+	r := only(t, w.deliver(w.request(Want{"refs/heads/main", oid})))
+	if r.Status != Refused || r.Class != ClassLFS || !strings.Contains(r.Detail, "a.bin") {
+		t.Errorf("%+v", r)
+	}
+	w.wantThere("refs/heads/main", "")
+}
+
+func TestLFSWithoutTheProgram(t *testing.T) {
+	w := newWorld(t)
+	blob := gitIn(t, w.src, "*.bin filter=lfs diff=lfs merge=lfs -text\n", "hash-object", "-w", "--stdin")
+	tree := gitIn(t, w.src, "100644 blob "+blob+"\t.gitattributes\n", "mktree")
+	oid := git(t, w.src, "commit-tree", "-m", "lfs", tree)
+	plain := w.commit("refs/heads/plain", "plain")
+	// A PATH with git and nothing else.
+	bin := t.TempDir()
+	gitPath, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(gitPath, filepath.Join(bin, "git")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin)
+	rep, err := w.engine.Deliver(context.Background(), w.request(Want{"refs/heads/main", oid}, Want{"refs/heads/plain", plain}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := rep.Results[0]; r.Status != Refused || r.Class != ClassLFS || !strings.Contains(r.Detail, "not installed") {
+		t.Errorf("%+v", r)
+	}
+	if r := rep.Results[1]; r.Status != Created {
+		t.Errorf("%+v", r)
+	}
+}
