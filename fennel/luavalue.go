@@ -2,12 +2,9 @@ package fennel
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
-
-	"quire/fennel/vm"
 )
 
 // luaTypes are what tells pieces of syntax from other tables in a Lua state: the metatables of lists, symbols, varargs
@@ -76,13 +73,6 @@ func newLuaTypes(L *lua.LState) *luaTypes {
 	return t
 }
 
-func samePlace(L *lua.LState) int {
-	a, okA := L.CheckUserData(1).Value.(*Pos)
-	b, okB := L.CheckUserData(2).Value.(*Pos)
-	L.Push(lua.LBool(okA && okB && a.filename() == b.filename() && a.Line == b.Line && a.Col == b.Col))
-	return 1
-}
-
 // listText writes a list, through the view function if the printer hands one over.
 func (t *luaTypes) listText(L *lua.LState) int {
 	self := L.CheckTable(1)
@@ -121,80 +111,6 @@ func sequenceView(L *lua.LState) int {
 	L.Push(inspector)
 	L.Push(indent)
 	L.Call(3, 1)
-	return 1
-}
-
-// placeKey holds a node's place: one value instead of seven fields, which a macro's every argument would pay for.
-// The metatables of syntax answer for line, col, filename, bytestart, byteend, endline and endcol.
-const placeKey = "fnl/place"
-
-// setSource writes a place into a table: the node itself, or its metatable.
-func (t *luaTypes) setSource(v *lua.LTable, p *Pos) {
-	if t.spelled {
-		for _, name := range placeFields {
-			if f := placeField(p, name); f != lua.LNil {
-				v.RawSetString(name, f)
-			}
-		}
-		return
-	}
-	if p.known() {
-		v.RawSetString(placeKey, &lua.LUserData{Value: p, Metatable: t.place})
-	}
-}
-
-var placeFields = []string{"filename", "line", "col", "bytestart", "byteend", "endline", "endcol"}
-
-// placeField is what a place says under a field's name.
-func placeField(p *Pos, name string) lua.LValue {
-	number := func(known bool, n int32) lua.LValue {
-		if !known {
-			return lua.LNil
-		}
-		return lua.LNumber(n)
-	}
-	switch name {
-	case "filename":
-		if p.file != nil {
-			return lua.LString(p.file.name)
-		}
-	case "line":
-		return number(p.Line > 0, p.Line)
-	case "col":
-		return number(p.Line > 0, p.Col)
-	case "bytestart":
-		return number(p.ByteStart > 0, p.ByteStart)
-	case "byteend":
-		return number(p.ByteEnd > 0, p.ByteEnd)
-	case "endline":
-		return number(p.ByteEnd > 0, p.EndLine)
-	case "endcol":
-		return number(p.ByteEnd > 0, p.EndCol)
-	}
-	return lua.LNil
-}
-
-// placeOfTable is the place that a table holds.
-func placeOfTable(v *lua.LTable) *Pos {
-	ud, ok := v.RawGetString(placeKey).(*lua.LUserData)
-	if !ok {
-		return nil
-	}
-	p, _ := ud.Value.(*Pos)
-	return p
-}
-
-// indexPlace is __index of everything that holds a place.
-func indexPlace(L *lua.LState) int {
-	v, ok := L.Get(1).(*lua.LTable)
-	name, isName := L.Get(2).(lua.LString)
-	if ok && isName {
-		if p := placeOfTable(v); p != nil {
-			L.Push(placeField(p, string(name)))
-			return 1
-		}
-	}
-	L.Push(lua.LNil)
 	return 1
 }
 
@@ -306,43 +222,6 @@ func (t *luaTypes) commentsToLua(L *lua.LState, c *tableComments) lua.LValue {
 	return out
 }
 
-// source reads a place back. A place in another file than the call's gives way to the call: a person wants to see
-// where the macro was used.
-func (t *luaTypes) source(v *lua.LTable, at Pos) Pos {
-	p := Pos{}
-	if held := placeOfTable(v); held != nil {
-		p = *held
-	}
-	// What a macro wrote counts before what was read.
-	if file, ok := v.RawGetString("filename").(lua.LString); ok && (p.file == nil || p.file.name != string(file)) {
-		p.file = &sourceFile{name: string(file)}
-		if at.file != nil && at.file.name == string(file) {
-			p.file = at.file
-		}
-	}
-	number := func(name string, into *int32) {
-		if n, ok := v.RawGetString(name).(lua.LNumber); ok {
-			*into = int32(n)
-		}
-	}
-	number("line", &p.Line)
-	number("col", &p.Col)
-	number("bytestart", &p.ByteStart)
-	number("byteend", &p.ByteEnd)
-	number("endline", &p.EndLine)
-	number("endcol", &p.EndCol)
-	if at.file != nil && (p.file == nil || p.file.name != at.file.name) || p.Line == 0 {
-		return at
-	}
-	if p.file == nil || p.file != at.file && at.file != nil && p.file.text == nil {
-		p.file = at.file
-	}
-	if p.EndLine == 0 {
-		p.EndLine, p.EndCol = p.Line, p.Col
-	}
-	return p
-}
-
 // fromLua reads a node back from what a macro returned. Nodes without a place are at the macro's call.
 func (t *luaTypes) fromLua(v lua.LValue, at Pos, depth int) Node {
 	switch x := v.(type) {
@@ -407,133 +286,4 @@ func (t *luaTypes) items(x *lua.LTable, p Pos, depth int) []Node {
 		}
 	}
 	return items
-}
-
-// stablePairs visits a table in an order that is the same every time: keys in the order they were written, when the
-// table is a literal, then the rest by type and value.
-func stablePairs(x *lua.LTable, visit func(k, v lua.LValue) bool) {
-	seen := map[lua.LValue]bool{}
-	if mt, ok := x.Metatable.(*lua.LTable); ok {
-		if keys, ok := mt.RawGetString("keys").(*lua.LTable); ok {
-			for i := 1; i <= keys.Len(); i++ {
-				k := keys.RawGetInt(i)
-				v := x.RawGet(k)
-				if v == lua.LNil || seen[k] {
-					continue
-				}
-				seen[k] = true
-				if !visit(k, v) {
-					return
-				}
-			}
-		}
-	}
-	var rest []lua.LValue
-	x.ForEach(func(k, v lua.LValue) {
-		if !seen[k] {
-			rest = append(rest, k)
-		}
-	})
-	sort.SliceStable(rest, func(i, j int) bool { return keyLess(rest[i], rest[j]) })
-	for _, k := range rest {
-		v := x.RawGet(k)
-		if v == lua.LNil {
-			continue
-		}
-		if !visit(k, v) {
-			return
-		}
-	}
-}
-
-// keyLess orders numbers, booleans, strings, tables and the rest.
-func keyLess(a, b lua.LValue) bool {
-	ra, rb := keyRank(a), keyRank(b)
-	if ra != rb {
-		return ra < rb
-	}
-	if x, ok := a.(lua.LNumber); ok {
-		return x < b.(lua.LNumber)
-	}
-	if x, ok := a.(lua.LString); ok {
-		return x < b.(lua.LString)
-	}
-	return keyText(a) < keyText(b)
-}
-
-func keyRank(v lua.LValue) int {
-	switch v.Type() {
-	case lua.LTNumber:
-		return 1
-	case lua.LTBool:
-		return 2
-	case lua.LTString:
-		return 3
-	case lua.LTTable:
-		return 4
-	}
-	return 5
-}
-
-func keyText(v lua.LValue) string {
-	if t, ok := v.(*lua.LTable); ok {
-		if s, ok := t.RawGetInt(1).(lua.LString); ok {
-			return string(s)
-		}
-	}
-	return v.String()
-}
-
-// runMacro calls a program's own macro on the arguments of a call.
-func (c *compilation) runMacro(fn lua.LValue, x *List, s *Scope) Node {
-	k := c.k.vm()
-	L := k.L
-	top := L.GetTop()
-	L.Push(fn)
-	for _, a := range x.Items[1:] {
-		L.Push(k.types.toLua(L, a))
-	}
-	at := x.Pos
-	if at.Line == 0 {
-		at.Line = int32(c.line)
-	}
-	previous := k.current
-	k.current = c
-	err := vm.PCall(L, len(x.Items)-1, 1, k.tracer)
-	k.current = previous
-	if err != nil {
-		L.SetTop(top)
-		c.raise(err, x)
-	}
-	v := L.Get(-1)
-	L.SetTop(top)
-	return k.types.fromLua(v, at, 0)
-}
-
-// raise turns an error of a macro into a compile error about its call. Errors that the compiler raised inside go on as
-// they are.
-func (c *compilation) raise(err error, x Node) {
-	api, ok := err.(*lua.ApiError)
-	if !ok {
-		failAt(x, "%s", err.Error())
-	}
-	if e, ok := api.Cause.(*Error); ok {
-		panic(e)
-	}
-	if ud, ok := api.Object.(*lua.LUserData); ok {
-		if e, ok := ud.Value.(*Error); ok {
-			panic(e)
-		}
-	}
-	// A handler that makes tracebacks loses the cause.
-	if c.k.thrown != nil && api.Object != nil && api.Object == c.k.thrownAs {
-		panic(c.k.thrown)
-	}
-	msg := ""
-	if api.Object != nil {
-		msg = vm.ToString(c.k.L, api.Object)
-	} else {
-		msg = api.Error()
-	}
-	failAt(x, "%s", msg)
 }

@@ -1,8 +1,6 @@
 package fennel
 
 import (
-	"strings"
-
 	"github.com/yuin/gopher-lua/ast"
 
 	"quire/fennel/luacode"
@@ -16,6 +14,7 @@ type special func(c *compilation, x *List, s *Scope, b *block, w want) (list []e
 var coreSpecials map[string]special
 
 func init() { // in a function, because special forms refer to the table by way of the compiler
+
 	coreSpecials = map[string]special{
 		"do": specialDo, "values": specialValues, "fn": specialFn, "hashfn": specialHashfn, "lua": specialLua,
 		".": specialDot, "set": specialSet, "global": specialGlobal, "set-forcibly!": specialSetForcibly,
@@ -135,84 +134,6 @@ func specialValues(c *compilation, x *List, s *Scope, b *block, w want) ([]expr,
 	return out, false
 }
 
-func specialLet(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
-	var bindings []Node
-	if len(x.Items) > 1 {
-		switch t := x.Items[1].(type) {
-		case *Seq:
-			bindings = t.Items
-		case *Table:
-			if len(sequentialPart(t)) == len(t.Keys) {
-				bindings = sequentialPart(t)
-				break
-			}
-			failIn(t, x, "expected binding sequence")
-		default:
-			failIn(placeOf(t), x, "expected binding sequence")
-		}
-	} else {
-		failIn(x.Items[0], x, "expected binding sequence")
-	}
-	if len(bindings)%2 != 0 {
-		failIn(x.Items[1], x, "expected even number of name/value bindings")
-	}
-	if len(x.Items) < 3 {
-		failIn(x.Items[0], x, "expected body expression")
-	}
-	var pre []string
-	for i := 0; i < w.nval; i++ {
-		pre = append(pre, c.gensym(s, "", ""))
-	}
-	sub := newScope(s)
-	chunk := &block{}
-	for i := 0; i < len(bindings); i += 2 {
-		c.destructure(bindings[i], bindings[i+1], x, sub, chunk, binder{declare: true, noMulti: true, kind: "let"})
-	}
-	return c.doBody(x, 2, s, sub, b, chunk, w, pre)
-}
-
-func nameAndValue(x *List) {
-	if len(x.Items) != 3 {
-		failAt(x, "expected name and value")
-	}
-}
-
-func specialLocal(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
-	if w.nval != 0 && !w.tail {
-		failAt(x, "can't introduce local here")
-	}
-	nameAndValue(x)
-	c.destructure(x.Items[1], x.Items[2], x, s, b, binder{declare: true, noMulti: true, kind: "local"})
-	return nil, false
-}
-
-func specialVar(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
-	if w.nval != 0 && !w.tail {
-		failAt(x, "can't introduce var here")
-	}
-	nameAndValue(x)
-	c.destructure(x.Items[1], x.Items[2], x, s, b, binder{declare: true, mutable: true, noMulti: true, kind: "var"})
-	return nil, false
-}
-
-func specialSet(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
-	nameAndValue(x)
-	c.destructure(x.Items[1], x.Items[2], x, s, b, binder{noUndef: true, kind: "set"})
-	return nil, false
-}
-
-func specialSetForcibly(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
-	nameAndValue(x)
-	c.destructure(x.Items[1], x.Items[2], x, s, b, binder{force: true, kind: "set"})
-	return nil, false
-}
-
-func specialGlobal(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
-	nameAndValue(x)
-	c.destructure(x.Items[1], x.Items[2], x, s, b, binder{global: true, noMulti: true, kind: "global"})
-	return nil, false
-}
-
 // branch is a condition of `if`, the statements that it needs first, and what happens when it holds.
 type branch struct {
 	before []ast.Stmt
@@ -297,72 +218,6 @@ func specialIf(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, boo
 }
 
 func onlyNil(stmts []ast.Stmt) bool { return len(stmts) == 0 }
-
-func specialLua(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
-	if len(x.Items) != 2 && len(x.Items) != 3 {
-		failAt(x, "expected 1 or 2 arguments")
-	}
-	line := c.lineOf(x)
-	if !isNil(x.Items[1]) {
-		text := nodeText(x.Items[1])
-		chunk, err := luacode.Parse(text, "lua")
-		if err != nil {
-			failAt(x, "invalid Lua code: %s", luaSyntax(err))
-		}
-		luacode.Relocate(chunk, line)
-		raw := &luacode.RawStmts{Text: text, Stmts: chunk}
-		raw.SetLine(line)
-		b.emit(raw)
-	}
-	if len(x.Items) == 3 && !isNil(x.Items[2]) {
-		e := c.rawExpr(nodeText(x.Items[2]), x)
-		return c.single(e, valueExpr), false
-	}
-	return nil, false
-}
-
-// rawExpr takes Lua text as an expression.
-func (c *compilation) rawExpr(text string, at Node) ast.Expr {
-	chunk, err := luacode.Parse("return "+text, "lua")
-	line := c.lineOf(at)
-	var list []ast.Expr
-	if err == nil && len(chunk) == 1 {
-		if r, ok := chunk[0].(*ast.ReturnStmt); ok {
-			list = r.Exprs
-		}
-	}
-	if len(list) != 1 {
-		if err != nil {
-			failAt(at, "invalid Lua expression: %s", luaSyntax(err))
-		}
-		failAt(at, "invalid Lua expression")
-	}
-	luacode.Relocate(chunk, line)
-	raw := &luacode.RawExpr{Text: text, Expr: list[0]}
-	raw.SetLine(line)
-	return raw
-}
-
-// escapeQuotes is all that a string in a comment needs.
-var escapeQuotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-
-func specialComment(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
-	text := ""
-	for i, n := range x.Items[1:] {
-		if i > 0 {
-			text += " "
-		}
-		if str, ok := n.(*Str); ok {
-			text += `"` + escapeQuotes.Replace(str.Val) + `"`
-			continue
-		}
-		text += viewNode(n)
-	}
-	n := &luacode.Comment{Text: escapeComment(text)}
-	n.SetLine(c.lineOf(x))
-	b.emit(n)
-	return nil, false
-}
 
 func specialTail(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, bool) {
 	if len(x.Items) != 2 {

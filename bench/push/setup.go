@@ -113,21 +113,18 @@ func (b *bench) configure(h hook) error {
 	if h == cold {
 		linger = "1ms"
 	}
-	config := fmt.Sprintf("state_dir = %q\nlinger = %q\n[hook]\nwait = \"none\"\n", b.stateDir(), linger)
+	config := fmt.Sprintf("state_dir = %q\nlinger = %q\n[retention]\nruns = 0\n[hook]\nwait = \"none\"\n", b.stateDir(), linger)
 	return os.WriteFile(filepath.Join(b.dir, "config.toml"), []byte(config), 0o600)
 }
 
-// startWorker starts one, idle, and returns what ends it.
-func (b *bench) startWorker() (end func() error, err error) {
+// startWorker starts one, idle; SIGTERM ends it.
+func (b *bench) startWorker() (*exec.Cmd, error) {
 	cmd := exec.Command(filepath.Join(b.dir, "bin", "quire"), "worker")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "QUIRE_CONFIG=" + filepath.Join(b.dir, "config.toml")}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	end = func() error {
-		return errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
-	}
-	return end, await("the worker to start", b.workerRuns)
+	return cmd, await("the worker to start", b.workerRuns)
 }
 
 // settle waits until no worker runs.

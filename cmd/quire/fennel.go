@@ -63,7 +63,8 @@ The exit status is 1 if the program fails, or what it gives to os.exit.`,
 
 // fennelState is a state for a person's own program. stop releases it and has
 // to run before the process ends, since it writes what the program printed.
-func fennelState(ctx context.Context, program string, args []string) (k *fennel.Compiler, L *lua.LState, stop func()) {
+// A signal ends the process, after interrupted, which may be nil.
+func fennelState(ctx context.Context, program string, args []string, interrupted func()) (k *fennel.Compiler, L *lua.LState, stop func()) {
 	L = vm.New(vm.Options{})
 	k = fennel.Install(L)
 	k.InstallSearcher(L, nil)
@@ -76,7 +77,12 @@ func fennelState(ctx context.Context, program string, args []string) (k *fennel.
 	L.SetGlobal("arg", arg)
 	// Asking the context at every instruction would cost a tenth of the speed.
 	// The program is the person's, and so is the signal.
-	unwatch := context.AfterFunc(ctx, func() { os.Exit(exitInterrupted) })
+	unwatch := context.AfterFunc(ctx, func() {
+		if interrupted != nil {
+			interrupted()
+		}
+		os.Exit(exitInterrupted)
+	})
 	return k, L, func() {
 		unwatch()
 		vm.Close(L)
@@ -92,7 +98,7 @@ func fennelEvalFile(ctx context.Context, file string, args []string) error {
 		if err != nil {
 			return fmt.Errorf("read standard input: %w", err)
 		}
-		k, L, stop := fennelState(ctx, file, args)
+		k, L, stop := fennelState(ctx, file, args, nil)
 		options := L.NewTable()
 		options.RawSetString("filename", lua.LString("stdin"))
 		return fennelEnd(k.RunString(string(source), options), stop)
@@ -100,12 +106,12 @@ func fennelEvalFile(ctx context.Context, file string, args []string) error {
 	if _, err := os.Stat(file); err != nil {
 		return failedError{error: fmt.Errorf("fennel eval: %w", err)}
 	}
-	k, _, stop := fennelState(ctx, file, args)
+	k, _, stop := fennelState(ctx, file, args, nil)
 	return fennelEnd(k.RunFile(file, nil, args...), stop)
 }
 
 func fennelEvalCode(ctx context.Context, code string, args []string) error {
-	k, L, stop := fennelState(ctx, "-e", args)
+	k, L, stop := fennelState(ctx, "-e", args, nil)
 	err := k.RunString(code, nil)
 	if err == nil {
 		err = fennelPrint(L)
@@ -168,7 +174,7 @@ func fennelCompile(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return failedError{error: fmt.Errorf("fennel compile: %w", err)}
 	}
-	k, L, stop := fennelState(cmd.Context(), file, nil)
+	k, L, stop := fennelState(cmd.Context(), file, nil, nil)
 	k.ScriptModule()
 	options := L.NewTable()
 	options.RawSetString("filename", lua.LString(name))

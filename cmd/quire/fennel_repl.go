@@ -27,7 +27,14 @@ key completes names, and the history is kept in quire/fennel_history below
 XDG_STATE_HOME (~/.local/state). Input that is not a terminal's is read plainly.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			k, L, stop := fennelState(cmd.Context(), "repl", nil)
+			var t *replTerminal
+			k, L, stop := fennelState(cmd.Context(), "repl", nil, func() {
+				// A form that runs too long was interrupted: the terminal has to be
+				// as it was.
+				if t != nil {
+					t.close()
+				}
+			})
 			options := L.NewTable()
 			options.RawSetString("message", lua.LString(replWelcome()))
 			if !term.IsTerminal(int(os.Stdout.Fd())) {
@@ -36,7 +43,7 @@ XDG_STATE_HOME (~/.local/state). Input that is not a terminal's is read plainly.
 			if !term.IsTerminal(int(os.Stdin.Fd())) || os.Getenv("TERM") == "dumb" {
 				return fennelEnd(fennelRepl(L, k, options), stop)
 			}
-			t := newReplTerminal(L)
+			t = newReplTerminal(L)
 			defer t.close()
 			t.into(options)
 			return fennelEnd(fennelRepl(L, k, options), stop)
@@ -134,7 +141,7 @@ func (t *replTerminal) readChunk(L *lua.LState) int {
 	switch {
 	case errors.Is(err, liner.ErrPromptAborted):
 		if depth > 0 {
-			L.RaiseError("input abandoned")
+			L.Error(lua.LString("input abandoned"), 0)
 		}
 		L.Push(lua.LString("\n"))
 		return 1

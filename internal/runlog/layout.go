@@ -52,6 +52,11 @@ func (d Dir) CommandLog(job string, n int) string {
 	return filepath.Join(d.Job(job), "sh-"+strconv.Itoa(n)+".log")
 }
 
+// ServiceLog holds the output of a service of the run.
+func (d Dir) ServiceLog(name string) string {
+	return filepath.Join(string(d), "services", EncodeJob(name)+".log")
+}
+
 // maxEncoded leaves room below NAME_MAX (255 bytes on Linux).
 const maxEncoded = 200
 

@@ -3,13 +3,14 @@ package supervise
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/executor"
-	"quire/internal/executor/bwrap"
-	"quire/internal/executor/host"
+	"quire/internal/executor/choose"
+	"quire/internal/runlog"
 	"quire/pipeline"
 )
 
@@ -22,7 +23,7 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 	j := s.journal
 	spec := executor.Spec{
 		RunID: s.run.ID, GitDir: s.run.GitDir, Workspace: s.workspace, RunDir: string(s.dir),
-		Image: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
+		Image: p.Image, DefaultImage: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
 		Limits: executor.Limits{CPU: s.cfg.Limits.CPU, Memory: int64(s.cfg.Limits.Memory), PIDs: s.cfg.Limits.PIDs},
 		Grace:  s.cfg.KillGrace.D(),
 		Hidden: hidden(s.cfg, s.run.GitDir),
@@ -36,11 +37,15 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 			}
 			j.record(event.Record{Type: t, Text: name})
 		},
+		ServiceLog: s.serviceLog,
 	}
-	if p.Image != "" {
-		spec.Image = p.Image
+	if spec.Mounts, err = s.caches(p, rule.Use); err != nil {
+		return nil, err
 	}
-	x, err := newExecutor(ctx, rule.Use, spec)
+	for _, v := range p.Services {
+		spec.Services = append(spec.Services, executor.Service{Name: v.Name, Image: v.Image, Env: appendEnv(nil, v.Env), Ready: v.Ready})
+	}
+	x, err := s.newExecutor(ctx, rule.Use, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +55,37 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 	return x, nil
 }
 
-func newExecutor(ctx context.Context, use string, spec executor.Spec) (executor.Executor, error) {
-	switch use {
-	case "host":
-		return host.New(ctx, spec)
-	case "bwrap":
-		return bwrap.New(ctx, spec)
+// chooseExecutor is what newExecutor is outside of tests.
+func chooseExecutor(ctx context.Context, use string, spec executor.Spec) (executor.Executor, error) {
+	return choose.New(ctx, use, spec)
+}
+
+// serviceLog is where a service's output goes, redacted.
+func (s *supervision) serviceLog(name string) io.WriteCloser {
+	log, err := runlog.CreateLog(s.dir.ServiceLog(name), int64(s.cfg.Log.MaxBytes))
+	if err != nil {
+		s.journal.note(err)
+		return discard{io.Discard}
 	}
-	return nil, fmt.Errorf("there is no executor %q", use)
+	return redactedLog{s.vault.Redactor().Writer(log.Stream(runlog.Stdout)), log}
+}
+
+type discard struct{ io.Writer }
+
+func (discard) Close() error { return nil }
+
+// redactedLog ends the redaction before the log.
+type redactedLog struct {
+	io.WriteCloser
+	log *runlog.Log
+}
+
+func (l redactedLog) Close() error {
+	err := l.WriteCloser.Close()
+	if cerr := l.log.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 // executorRule is the first rule of the configuration that matches the

@@ -34,7 +34,7 @@ type LocalOptions struct {
 // ctx's end stops the run, whose state is then canceled. An error means that
 // there is nothing to run.
 func Local(ctx context.Context, cfg *config.Config, o LocalOptions) (out runlog.Outcome, logs string, err error) {
-	r, top, err := checkout(ctx, o.Dir)
+	r, top, err := checkout(context.WithoutCancel(ctx), o.Dir) // an end of ctx is the end of the run, not an error
 	if err != nil {
 		return out, "", err
 	}

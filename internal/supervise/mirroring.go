@@ -41,6 +41,10 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 		if m.SHA != "" {
 			req.Tag.Commit = m.SHA
 		}
+		// Before it is made, or the worker would take it for a push nobody reported.
+		if err := w.store.NoteTip(ctx, w.run.GitDir, "refs/tags/"+m.Tag, req.Tag.Commit); err != nil {
+			return pipeline.MirrorResult{}, err
+		}
 	}
 	report, err := w.engine.Deliver(ctx, req)
 	w.recordMirror(call, report)

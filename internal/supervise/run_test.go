@@ -12,6 +12,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/executor"
 	"quire/internal/runlog"
 	"quire/internal/store"
 )
@@ -216,5 +217,283 @@ func TestABrokenPipelineIsAFailedRunWithTheErrorInTheReport(t *testing.T) {
 	}
 	if r.order() != "run_started guard_released run_finished" {
 		t.Errorf("events %s", r.order())
+	}
+}
+
+const token = "s3cr3t-t0ken-value-4711"
+
+// A secret's value reaches the pipeline and its commands, and nothing that
+// outlives them.
+func TestASecretLeavesTheRunInNoForm(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Secrets = map[string]config.Secret{"tok": {Name: "tok", Value: token}}
+	r := b.run(head+`
+(ci.job :use [:quire/push]
+  (fn []
+    (let [s (runtime.secret :tok)
+          r (runtime.sh ["sh" "-c" "printf %s \"$1\"; printf '%s' \"$1\" | base64 >&2; printf %s \"$1\" > kept.txt" "x" s])]
+      (when (not= r.stdout s) (error "the real value did not come back"))
+      (runtime.log (.. "log " s))
+      (runtime.artifact "kept.txt")
+      (runtime.sh (.. "echo arg " s "; exit 3") {:env {:T s}})
+      (error (.. "reason " s)))))`, nil)
+	if r.State != event.RunFailed || !strings.Contains(r.Reason, "{{ tok }}") {
+		t.Errorf("%s: %s\n%s", r.State, r.Reason, r.report)
+	}
+	leaks := 0
+	err := filepath.WalkDir(b.cfg.StateDir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for _, form := range []string{token, "czNjcjN0LXQwa2VuLXZhbHVlLTQ3MT"} {
+			if strings.Contains(string(data), form) {
+				leaks++
+				t.Errorf("%s holds the secret as %s", path, form)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.log(t, "use", 1); !strings.Contains(got, "{{ tok }}") {
+		t.Errorf("log %q", got)
+	}
+	cmds, _ := b.store.Commands(t.Context(), r.ID, "use")
+	if len(cmds) != 2 || !strings.Contains(cmds[0].Line, "{{ tok }}") || !strings.Contains(cmds[1].Line, "{{ tok }}") {
+		t.Errorf("commands %+v", cmds)
+	}
+	kept, err := os.ReadFile(filepath.Join(r.dir.Artifacts("use"), "kept.txt"))
+	if err != nil || string(kept) != "{{ tok }}" {
+		t.Errorf("artifact %q, %v", kept, err)
+	}
+}
+
+func TestTheEnvironmentIsWhatWasSaidAndNothingElse(t *testing.T) {
+	t.Setenv("QUIRE_TEST_SECRET", "of the server")
+	t.Setenv("GIT_DIR", "/elsewhere")
+	b := newBench(t)
+	b.cfg.Env.Pass = []string{"PATH", "NOT_SET"}
+	b.cfg.Env.Set = map[string]string{"FROM_OPERATOR": "1"}
+	r := b.run(head+`
+(ci.job :env {:inputs [:quire/push] :env {:FROM_JOB "2" :BOTH "job"}
+  :run (fn []
+    (runtime.run "env | cut -d= -f1 | grep -v -e ^_$ -e ^PWD$ -e ^SHLVL$ -e ^OLDPWD$ -e ^QUIRE_EXEC$ | sort | tr '\\n' ' '; echo $BOTH $QUIRE_JOB $QUIRE_REPO $QUIRE_REF $QUIRE_BRANCH"
+                 {:env {:BOTH "call"}})
+    (when (runtime.env "QUIRE_TEST_SECRET") (error "not on the list"))
+    (runtime.env "FROM_OPERATOR")
+    nil)})`, nil)
+	want := "BOTH CI FROM_JOB FROM_OPERATOR PATH QUIRE QUIRE_BRANCH QUIRE_JOB QUIRE_REF QUIRE_REPO QUIRE_RUN QUIRE_SHA call env project refs/heads/main main\n"
+	if got := r.log(t, "env", 1); got != want {
+		t.Errorf("environment\n%s\nwant\n%s\n%s", got, want, r.report)
+	}
+}
+
+// The log grows while the command runs, holds what it wrote to the byte, and
+// is cut at its limit with a word about it.
+func TestOutputIsKeptAsItComesAndBounded(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Log.MaxBytes = 4096
+	fifo := filepath.Join(t.TempDir(), "go-on")
+	r := b.queue(head+fmt.Sprintf(`
+(ci.job :slow [:quire/push] (fn [] (runtime.run "printf 'a\\000\\377b\\r\\n'; printf half; until [ -e %s ]; do sleep 0.01; done; echo")))
+(ci.job :much [:quire/push] (fn [] (let [r (runtime.run "yes 123456789 | head -n 100000")] {:n (length r.stdout)})))
+`, fifo), nil)
+	done := make(chan error, 1)
+	go func() { done <- Run(context.Background(), b.cfg, r.ID) }()
+	dir := runlog.RunDir(b.cfg.StateDir, r.ID)
+	seen := func() string {
+		f, err := os.Open(dir.CommandLog("slow", 1))
+		if err != nil {
+			return ""
+		}
+		defer f.Close()
+		var out strings.Builder
+		runlog.WriteOutput(&out, f)
+		return out.String()
+	}
+	deadline := time.Now().Add(time.Minute)
+	for seen() != "a\x00\xffb\r\nhalf" {
+		if time.Now().After(deadline) {
+			t.Fatalf("while it runs the log is %q", seen())
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := os.WriteFile(fifo, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := seen(); got != "a\x00\xffb\r\nhalf\n" {
+		t.Errorf("log %q", got)
+	}
+	much, err := os.ReadFile(dir.CommandLog("much", 1))
+	if err != nil || !strings.Contains(string(much), "F:quire 995904 bytes were dropped") {
+		t.Errorf("%v: …%q", err, much[max(0, len(much)-200):])
+	}
+	if res := b.result(r.ID); res.State != event.RunSucceeded {
+		t.Errorf("%s: %s", res.State, res.Reason)
+	}
+}
+
+func TestFilesOutsideTheWorkspaceAreOutOfReach(t *testing.T) {
+	b := newBench(t)
+	outside := filepath.Join(t.TempDir(), "secret.txt")
+	if err := os.WriteFile(outside, []byte("outside"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := b.run(head+fmt.Sprintf(`
+(fn refused [f ...] (let [(ok err) (pcall f ...)] (when ok (error "was let through")) (runtime.log (tostring err))))
+(ci.job :files [:quire/push]
+  (fn []
+    (runtime.run "ln -s %[1]s out; ln -s / root; ln -s ../../../../../../.. up; mkfifo pipe; mkdir dir; ln -s loop loop; ln -s README link")
+    (refused runtime.read-file "%[1]s")
+    (refused runtime.read-file "out")
+    (refused runtime.read-file "root/etc/passwd")
+    (refused runtime.read-file "up/etc/passwd")
+    (refused runtime.read-file "../../../../etc/passwd")
+    (refused runtime.read-file "pipe")
+    (refused runtime.read-file "dir")
+    (refused runtime.read-file "loop")
+    (refused runtime.read-file "none")
+    (refused runtime.write-file "out" "x")
+    (refused runtime.write-file "root/tmp/x" "x")
+    (refused runtime.write-file "pipe" "x")
+    (refused runtime.write-file "dir" "x")
+    (refused runtime.artifact "out")
+    (refused runtime.artifact "../x")
+    (runtime.write-file "new/deep/file.txt" "written")
+    (runtime.run "test \"$(cat new/deep/file.txt)\" = written")
+    (when (not= (runtime.read-file "link") "hello\n") (error "a link inside"))
+    (runtime.write-file "README" "x")
+    {:len (length (runtime.read-file "README"))}))`, outside), nil)
+	if r.State != event.RunSucceeded {
+		t.Errorf("%s: %s\n%s", r.State, r.Reason, r.report)
+	}
+	if data, err := os.ReadFile(outside); err != nil || string(data) != "outside" {
+		t.Errorf("outside: %q, %v", data, err)
+	}
+}
+
+func TestTheBareRepositoryIsUntouchedByAnyJob(t *testing.T) {
+	b := newBench(t)
+	r := b.queue(head+`
+(ci.job :busy [:quire/push]
+  (fn []
+    (runtime.run "git -c user.name=x -c user.email=x@y commit -q --allow-empty -m mine && git tag mine && git branch mine && git gc -q --prune=now && git fetch -q origin && git repack -adq")
+    (runtime.sh "git push -q origin HEAD:refs/heads/mine; git push -q origin mine")
+    nil))`, nil)
+	before := hashTree(t, b.gitDir)
+	if err := Run(t.Context(), b.cfg, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if res := b.result(r.ID); res.State != event.RunSucceeded {
+		t.Errorf("%s: %s\n%s", res.State, res.Reason, res.report)
+	}
+	if hashTree(t, b.gitDir) != before {
+		t.Error("the bare repository has changed")
+	}
+}
+
+// recording is an executor that tells when it is closed.
+type recording struct {
+	executor.Executor
+	spec   executor.Spec
+	closed func()
+}
+
+func (r recording) Close(ctx context.Context) error {
+	r.closed()
+	err := r.Executor.Close(ctx)
+	r.spec.Container(false, "box")
+	return err
+}
+
+// The guard is released before the executor is closed, and the container's end
+// stands before the run's.
+func TestTheOrderOfTheEnd(t *testing.T) {
+	for name, body := range map[string]string{
+		"success": `(runtime.run "true")`, "failure": `(error "x")`, "early": `nil`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			r := b.queue(head+`(ci.job :a [:quire/push] (fn [] `+body+`))`, nil)
+			run, err := b.store.Start(t.Context(), r.ID, store.Holder{}, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := newSupervision(b.cfg, run, runlog.RunDir(b.cfg.StateDir, r.ID))
+			s.store, s.workspace = b.store, s.dir.Workspace()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			s.stop = newStopper(cancel)
+			s.newExecutor = func(ctx context.Context, use string, spec executor.Spec) (executor.Executor, error) {
+				x, err := chooseExecutor(ctx, use, spec)
+				spec.Container(true, "box")
+				return recording{x, spec, func() {
+					if s.dir.Ended() {
+						t.Error("the outcome was there before the executor was closed")
+					}
+					if now, err := b.store.Run(context.Background(), r.ID); err != nil || now.State != event.RunRunning {
+						t.Errorf("in the store it was %s, %v", now.State, err)
+					}
+				}}, err
+			}
+			s.supervise(ctx)
+			got := b.result(r.ID).order()
+			if !strings.HasPrefix(got, "run_started container_started job_started") || !strings.HasSuffix(got, "guard_released container_stopped run_finished") {
+				t.Errorf("events %s", got)
+			}
+		})
+	}
+}
+
+func TestARunTimesOut(t *testing.T) {
+	b := newBench(t)
+	b.cfg.RunTimeout = config.Duration(300 * time.Millisecond)
+	r := b.run(head+`(ci.job :a [:quire/push] (fn [] (runtime.run "echo begun; sleep 300")))`, nil)
+	if r.State != event.RunFailed || !strings.Contains(r.Reason, "took longer than run_timeout, 300ms") {
+		t.Errorf("%s: %s\n%s", r.State, r.Reason, r.report)
+	}
+	if got := r.log(t, "a", 1); got != "begun\n" {
+		t.Errorf("log %q", got)
+	}
+	if r.jobs["a"].State != event.JobCanceled {
+		t.Errorf("job %+v", r.jobs["a"])
+	}
+}
+
+func TestALocalRun(t *testing.T) {
+	b := newBench(t)
+	b.queue(head+`
+(ci.job :test [:quire/push] (fn [] (runtime.run "cat extra.txt; test -d .git")))
+(ci.mirror "https://example.org/x.git" {:secret :x :tag (fn [] nil) :after [:test]})`, nil)
+	// A change that is in no commit takes part.
+	if err := os.WriteFile(filepath.Join(b.work, "extra.txt"), []byte("here\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	end, logs, err := Local(t.Context(), b.cfg, LocalOptions{Dir: filepath.Join(b.work, ".quire"), Out: &out, Keep: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(logs)
+	if end.State != event.RunSucceeded || !strings.Contains(out.String(), "success: run succeeded") || !strings.Contains(out.String(), "not pushed: a local run") {
+		t.Errorf("%s: %s\n%s", end.State, end.Reason, out.String())
+	}
+	if _, err := os.Stat(filepath.Join(b.work, "extra.txt")); err != nil {
+		t.Errorf("the checkout was harmed: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	end, logs, err = Local(ctx, b.cfg, LocalOptions{Dir: b.work, Out: &out})
+	if err != nil || end.State != event.RunCanceled {
+		t.Errorf("interrupted: %s, %v", end.State, err)
+	}
+	os.RemoveAll(logs)
+	if _, _, err := Local(t.Context(), b.cfg, LocalOptions{Dir: t.TempDir(), Out: &out}); err == nil || !strings.Contains(err.Error(), "in no checkout") {
+		t.Errorf("outside of a checkout: %v", err)
 	}
 }

@@ -130,6 +130,8 @@ type supervision struct {
 	journal   *journal
 	die       func() // ends the process at once, after the end is recorded
 
+	newExecutor func(ctx context.Context, use string, spec executor.Spec) (executor.Executor, error)
+
 	mu       sync.Mutex // guards what the watchdog may meet half made
 	repo     *gitrepo.Repo
 	exec     executor.Executor
@@ -141,7 +143,8 @@ type supervision struct {
 }
 
 func newSupervision(cfg *config.Config, r event.Run, dir runlog.Dir) *supervision {
-	return &supervision{cfg: cfg, run: r, dir: dir, began: time.Now(), vault: secret.Open(cfg), die: func() { os.Exit(0) }}
+	return &supervision{cfg: cfg, run: r, dir: dir, began: time.Now(), vault: secret.Open(cfg),
+		die: func() { os.Exit(0) }, newExecutor: chooseExecutor}
 }
 
 // supervise performs the run and records its end.
@@ -304,7 +307,7 @@ func (s *supervision) openWorld(exec executor.Executor, commit string) (*world, 
 	}
 	h := &world{
 		cfg: s.cfg, run: s.run, commit: commit, dir: s.dir, repo: s.repo, vault: s.vault, journal: s.journal,
-		exec: exec, files: files, jobs: map[string]*jobState{},
+		exec: exec, files: files, store: s.store, jobs: map[string]*jobState{},
 		protected: sync.OnceValue(func() bool { return !s.local && isProtected(s.repo, commit) }),
 	}
 	if s.store != nil {

@@ -16,6 +16,7 @@ import (
 	"quire/internal/gitrepo"
 	"quire/internal/runlog"
 	"quire/internal/secret"
+	"quire/internal/store"
 	"quire/mirror"
 	"quire/pipeline"
 )
@@ -31,8 +32,9 @@ type world struct {
 	vault   *secret.Vault
 	journal *journal
 	exec    executor.Executor
-	files   *os.Root       // the workspace
-	engine  *mirror.Engine // nil: mirrors are not pushed from here
+	files   *os.Root // the workspace
+	store   *store.Store
+	engine  *mirror.Engine // nil, and store too: mirrors are not pushed from here
 
 	protected func() bool
 

@@ -28,6 +28,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 			// Known from a push before, so that unreported moves are seen.
 			r.commit(`(runtime.run "true")`)
 			r.push()
+			w.until("the worker has left", func() bool { return len(w.processes()) == 0 })
 			w.workOff()
 			before := 1
 			if step == event.StepDisplacing {

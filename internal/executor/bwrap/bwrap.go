@@ -158,7 +158,7 @@ func (s *sandbox) Close(context.Context) error {
 // options are bwrap's own arguments.
 func (s *sandbox) options(l layout, dir string, env []string) []string {
 	o := []string{
-		"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+		"--unshare-pid", "--unshare-ipc", "--unshare-uts",
 		"--hostname", "quire",
 		"--die-with-parent",
 		// As root, a capability would be one over the machine.

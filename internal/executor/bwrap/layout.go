@@ -48,9 +48,16 @@ func (m mount) option() []string {
 		return []string{"--symlink", m.source, m.target}
 	case devices:
 		return []string{"--dev", m.target}
-	default:
-		return []string{"--proc", m.target}
+	case processes:
+		o := []string{"--proc", m.target}
+		if os.Geteuid() == 0 {
+			// The kernel lets uid 0 write its settings without any capability
+			// (proc_sys_permission), core_pattern among them, which is a way out.
+			o = append(o, "--remount-ro", m.target)
+		}
+		return o
 	}
+	panic(fmt.Sprintf("bwrap: a mount of no kind: %+v", m))
 }
 
 // layout is a sandbox's file system, in the order of mounting: what is deeper
@@ -62,7 +69,6 @@ type layout []mount
 var shown = []string{
 	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt",
 	"/nix", "/gnu", "/run/current-system", // NixOS, Guix
-	"/sys/devices/system", // the processors' number
 }
 
 // plan lays out a run's sandbox.
@@ -70,24 +76,15 @@ func plan(spec executor.Spec, networked bool, private string) layout {
 	var l layout
 	if spec.Rootfs != "" {
 		l = append(l, mount{target: "/", kind: writable, source: overlayRoot(private), look: spec.Rootfs})
+		l = append(l, mount{target: "/var/tmp", kind: writable, source: filepath.Join(private, "tmp")})
 	} else {
-		l = hostRoot(spec, networked)
+		l = append(hostRoot(spec, networked), mount{target: "/var/tmp", kind: link, source: "/tmp"})
 	}
 	l = append(l,
 		mount{target: "/proc", kind: processes},
 		mount{target: "/dev", kind: devices},
 		mount{target: "/tmp", kind: writable, source: filepath.Join(private, "tmp")},
-		mount{target: "/var/tmp", kind: writable, source: filepath.Join(private, "tmp")},
 	)
-	if os.Geteuid() == 0 {
-		// The kernel lets uid 0 write its settings without any capability
-		// (proc_sys_permission), core_pattern among them, which is a way out.
-		for _, path := range []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi"} {
-			if _, err := os.Stat(path); err == nil {
-				l = append(l, mount{target: path, kind: readOnly, source: path})
-			}
-		}
-	}
 	for _, dir := range append(local.Alternates(spec.GitDir), spec.GitDir) {
 		if isDir(dir) {
 			l = append(l, mount{target: dir, kind: readOnly, source: dir})

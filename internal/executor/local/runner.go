@@ -176,6 +176,12 @@ func (r *Runner) watch(ctx context.Context, c *procs.Command, p Program, out out
 		}
 	}
 	e := <-main
+	if p.Sandbox {
+		// Its end is everybody's inside, by the kernel, which needs a moment.
+		if err := settle(c); err != nil && stuck == nil {
+			stuck = err
+		}
+	}
 	if left, err := c.Left(); err != nil || len(left) > 0 {
 		drain := time.NewTimer(Drain)
 		defer drain.Stop()
@@ -230,6 +236,18 @@ func (r *Runner) end(c *procs.Command, p Program, ended <-chan struct{}) error {
 	}
 	<-ended
 	return nil
+}
+
+// settle waits for the end of processes that the kernel is killing.
+func settle(c *procs.Command) error {
+	for pause, total := 50*time.Microsecond, time.Duration(0); total < 100*time.Millisecond; pause *= 2 {
+		if left, err := c.Left(); err != nil || len(left) == 0 {
+			return err
+		}
+		time.Sleep(pause)
+		total += pause
+	}
+	return c.Kill()
 }
 
 // status is a wait status in the shell's terms.

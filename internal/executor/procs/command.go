@@ -137,7 +137,7 @@ func (c *Command) Left() ([]Process, error) {
 	var left []Process
 	for _, p := range all {
 		switch {
-		case p.Dead() && orphan(p): // whose command it was does not matter
+		case p.zombie() && orphan(p): // whose command it was does not matter
 			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
 		case in[p.PID] && !p.Dead():
 			left = append(left, p)
@@ -206,7 +206,7 @@ func reapOrphans() {
 		return
 	}
 	for _, p := range all {
-		if p.Dead() && orphan(p) {
+		if p.zombie() && orphan(p) {
 			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
 		}
 	}

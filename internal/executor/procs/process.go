@@ -17,13 +17,21 @@ type Process struct {
 	Group   int
 	Session int
 	State   byte   // 'R', 'S', 'D', 'Z' …
+	Exiting bool   // it will run no instruction of its program any more
 	Start   uint64 // clock ticks after boot; with PID it names a process for ever
 	Name    string // at most 15 bytes, the program's choice
 }
 
-// Dead says that nothing of the process runs any more: it only waits to be
+// Dead says that nothing of the process runs any more: the kernel is taking it
+// down, which can take long where that ends namespaces, or it waits to be
 // reaped.
-func (p Process) Dead() bool { return p.State == 'Z' || p.State == 'X' }
+func (p Process) Dead() bool { return p.Exiting || p.zombie() }
+
+func (p Process) zombie() bool { return p.State == 'Z' || p.State == 'X' }
+
+// pfExiting is PF_EXITING of the kernel's include/linux/sched.h, the same since
+// before git, in field 9 of proc_pid_stat(5).
+const pfExiting = 0x4
 
 func (p Process) String() string { return fmt.Sprintf("%d (%s)", p.PID, p.Name) }
 
@@ -101,6 +109,11 @@ func parseStat(b []byte) (Process, error) {
 			return Process{}, fmt.Errorf("no process status: %.40q", b)
 		}
 	}
+	flags, err := strconv.ParseUint(string(f[6]), 10, 64)
+	if err != nil {
+		return Process{}, fmt.Errorf("no process status: %.40q", b)
+	}
+	p.Exiting = flags&pfExiting != 0
 	if p.Start, err = strconv.ParseUint(string(f[19]), 10, 64); err != nil {
 		return Process{}, fmt.Errorf("no process status: %.40q", b)
 	}

@@ -18,6 +18,10 @@ func TestParseStat(t *testing.T) {
 			t.Errorf("%q: got %+v, %v", name, p, err)
 		}
 	}
+	exiting := strings.Replace(rest, "4194560", "4194564", 1)
+	if p, err := parseStat([]byte("42 (sh)" + exiting)); err != nil || !p.Dead() {
+		t.Errorf("an exiting process: %+v, %v", p, err)
+	}
 	for _, bad := range []string{"", "42", "42 (sh", "42 (sh)", "42 (sh) S", "x (sh)" + rest, "42 (sh) SS" + rest[2:], "42 (sh) S x" + rest[4:], ")(" + rest} {
 		if p, err := parseStat([]byte(bad)); err == nil {
 			t.Errorf("%q: got %+v", bad, p)

@@ -1,0 +1,69 @@
+package supervise
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"quire/internal/executor"
+	"quire/internal/runlog"
+	"quire/pipeline"
+)
+
+// caches makes the directories of the pipeline's caches and says where commands
+// are to find them. A cache belongs to its repository; runs at the same time
+// share it. A relative path lies in the workspace: where nothing can be mounted
+// (on the host) it becomes a link to the cache, unless the commit has something
+// there. An absolute path can only be had in a sandbox or container.
+func (s *supervision) caches(p *pipeline.Pipeline, use string) ([]executor.Mount, error) {
+	if s.local {
+		return nil, nil // a checkout keeps what it has by itself
+	}
+	var out []executor.Mount
+	repo := sha256.Sum256([]byte(s.run.GitDir))
+	base := filepath.Join(s.cfg.StateDir, "cache", fmt.Sprintf("%x", repo[:8]))
+	for _, c := range p.Caches {
+		for i, path := range c.Paths {
+			dir := filepath.Join(base, runlog.EncodeJob(c.Name), strconv.Itoa(i))
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return nil, fmt.Errorf("cache %s: %w", c.Name, err)
+			}
+			target := filepath.Clean(path)
+			if !filepath.IsAbs(target) {
+				if !filepath.IsLocal(target) {
+					return nil, fmt.Errorf("cache %s: the path %s leads out of the workspace", c.Name, path)
+				}
+				if use == "host" {
+					if err := s.linkCache(target, dir); err != nil {
+						return nil, fmt.Errorf("cache %s: %w", c.Name, err)
+					}
+					continue
+				}
+				target = filepath.Join(s.workspace, target)
+			}
+			out = append(out, executor.Mount{Source: dir, Target: target, Writable: true})
+		}
+	}
+	return out, nil
+}
+
+func (s *supervision) linkCache(target, dir string) error {
+	root, err := os.OpenRoot(s.workspace)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if _, err := root.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if parent := filepath.Dir(target); parent != "." {
+		if err := root.MkdirAll(parent, 0o755); err != nil {
+			return err
+		}
+	}
+	return root.Symlink(dir, target)
+}
