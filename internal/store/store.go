@@ -145,3 +145,15 @@ func fromNanos(n int64) time.Time {
 	}
 	return time.Unix(0, n).UTC()
 }
+
+// Check asks SQLite whether the database is sound; nil if it is.
+func (s *Store) Check(ctx context.Context) error {
+	var word string
+	if err := s.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&word); err != nil {
+		return fmt.Errorf("check database: %w", explain(err))
+	}
+	if word != "ok" {
+		return fmt.Errorf("the database is damaged: %s", word)
+	}
+	return nil
+}

@@ -135,9 +135,7 @@ func (w *world) workUntilKilled(step event.Step) {
 // checkInvariants checks what must hold whenever nothing is under way.
 func (w *world) checkInvariants() {
 	w.t.Helper()
-	if left := w.processes(); len(left) > 0 {
-		w.t.Errorf("processes are left:\n%s", describe(left))
-	}
+	w.until("every process has ended", func() bool { return len(w.processes()) == 0 })
 	if names, err := w.spoolDir().List(); err != nil || len(names) > 0 {
 		w.t.Errorf("left in the spool: %v, %v", names, err)
 	}

@@ -327,3 +327,8 @@ func (w *world) report(r event.Run) string {
 }
 
 func (w *world) spoolDir() spool.Dir { return spool.Dir(w.root) }
+
+func (w *world) outcomeIs(r event.Run, state event.RunState) bool {
+	out, err := runlog.RunDir(w.root, r.ID).Outcome()
+	return err == nil && out.State == state
+}
