@@ -19,7 +19,6 @@ type Compiler struct {
 	macros  *Scope      // code in it runs at compile time
 	loaded  *lua.LTable // macro modules by name
 	current *compilation
-	loader  func(name string) ([]byte, string, bool)
 
 	specials  *lua.LTable
 	base      *lua.LTable // functions of every environment of macros

@@ -8,15 +8,13 @@ import (
 type macro struct {
 	native func(m *expansion, x *List) Node
 	value  lua.LValue
-	handle lua.LValue // a native macro as a Lua value, once a program looked
 }
 
 // expansion is one call of a macro at work.
 type expansion struct {
-	c   *compilation
-	s   *Scope
-	at  Pos // where made nodes say they are: at the call
-	tag map[string]*Sym
+	c  *compilation
+	s  *Scope
+	at Pos // where made nodes say they are: at the call
 }
 
 var coreMacros map[string]*macro
@@ -131,5 +129,3 @@ func (e *expansion) multi(name string) *Sym {
 func (e *expansion) fresh(base string) *Sym {
 	return e.sym(e.c.gensym(e.s, base, ""))
 }
-
-func args(x *List) []Node { return x.Items[1:] }

@@ -296,8 +296,6 @@ func (r *reader) readPrefix(b byte) {
 	r.spaced = true
 }
 
-	'\\': '\\', '"': '"', '\'': '\'', '\n': '\n'}
-
 func (r *reader) unclosed() {
 	var b strings.Builder
 	for i := range r.stack {

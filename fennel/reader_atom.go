@@ -88,7 +88,7 @@ func (r *reader) checkSym(raw string) {
 	if strings.Count(raw, ".") > maxDepth {
 		r.fail("malformed multisym: "+raw, -1, true)
 	}
-	if colon < 0 && strings.Index(raw, "..") < 0 {
+	if colon < 0 && !strings.Contains(raw, "..") {
 		return
 	}
 	if raw != ".." && raw != "$..." {

@@ -40,6 +40,7 @@ func (r *reader) readString() {
 }
 
 var simpleEscapes = map[byte]byte{'a': 7, 'b': 8, 'f': 12, 'n': 10, 'r': 13, 't': 9, 'v': 11,
+	'\\': '\\', '"': '"', '\'': '\'', '\n': '\n'}
 
 func (r *reader) unescape(raw []byte) string {
 	out := make([]byte, 0, len(raw))

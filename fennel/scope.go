@@ -22,7 +22,6 @@ type symMeta struct {
 	symbol  *Sym
 	mutable bool // declared with var
 	used    bool
-	set     bool
 	lua     *lua.LTable // its shape in Lua, once a macro or plugin looked
 }
 
@@ -36,17 +35,16 @@ type Scope struct {
 	hashRoot *List // the hash function whose body this is
 	depth    int
 
-	names     nameTable
-	macros    map[string]*macro
-	specials  map[string]special
-	autogens  map[string]string
-	refs      map[string]bool // global names that inner scopes refer to; only kept when globals are checked
-	includes  map[string]*include
-	append    int
-	compiler  bool // code here runs at compile time
-	handle    *lua.LTable
-	symmeta   *lua.LTable
-	manglings *lua.LTable
+	names    nameTable
+	macros   map[string]*macro
+	specials map[string]special
+	autogens map[string]string
+	refs     map[string]bool // global names that inner scopes refer to; only kept when globals are checked
+	includes map[string]*include
+	append   int
+	compiler bool // code here runs at compile time
+	handle   *lua.LTable
+	symmeta  *lua.LTable
 }
 
 // nameTable finds bindings by Fennel name and by Lua name. Most scopes hold a handful.

@@ -212,5 +212,3 @@ func (k *Compiler) macroValue(m *macro) lua.LValue {
 	}
 	return v
 }
-
-	vargExpr: "varg", nameExpr: "sym"}

@@ -233,3 +233,4 @@ func (k *Compiler) luaCompile1(L *lua.LState) int {
 }
 
 var kindNames = map[exprKind]string{literalExpr: "literal", valueExpr: "expression", callExpr: "statement",
+	vargExpr: "varg", nameExpr: "sym"}
