@@ -7,7 +7,6 @@
 package bwrap
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -113,11 +112,11 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 		return executor.Exit{}, err
 	}
 	defer options.Close()
-	status, statusEnd, err := os.Pipe()
+	told, err := openReport()
 	if err != nil {
-		return executor.Exit{}, fmt.Errorf("a pipe for the sandbox's status: %w", err)
+		return executor.Exit{}, err
 	}
-	defer status.Close()
+	defer told.close()
 	argv := append(s.prefix(), s.bwrap, "--args", "3", "--json-status-fd", "4", "--")
 	said := &tail{w: stderr}
 	if local.Same(stdout, stderr) {
@@ -132,12 +131,10 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 		Dir:     "/",
 		Stdin:   c.Stdin,
 		Timeout: c.Timeout,
-		Files:   []*os.File{options, statusEnd},
-		Sandbox: true,
+		Files:   []*os.File{options, told.end},
+		Keeper:  told.keeper,
 	}, stdout, said)
-	statusEnd.Close()
-	told, _ := io.ReadAll(status)
-	if err == nil && !exit.TimedOut && exit.Signal == "" && !bytes.Contains(told, []byte(`"exit-code"`)) {
+	if err == nil && !exit.TimedOut && exit.Signal == "" && !told.ran() {
 		return executor.Exit{}, fmt.Errorf("%s: the sandbox could not be made: %s", c.Argv[0], said.lastLine())
 	}
 	if exit.Signal == "" && exit.Code > 128 && exit.Code <= 128+64 {

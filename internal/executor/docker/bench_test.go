@@ -19,7 +19,7 @@ func BenchmarkTrue(b *testing.B) {
 	spec := executortest.NewSpec(b)
 	x := start(b, spec)
 	id := "quire-" + spec.RunID + "-1"
-	executortest.Ratio(b, func() { bareExec(b, c, id, []string{"/bin/true"}, io.Discard) }, func() {
+	executortest.Ratio(b, 0, func() { bareExec(b, c, id, []string{"/bin/true"}, io.Discard) }, func() {
 		exit, err := x.Exec(b.Context(), executor.Command{Argv: []string{"true"}, Env: []string{"PATH=/bin"}}, io.Discard, nil)
 		if err != nil || exit.Code != 0 {
 			b.Fatal(exit, err)
@@ -33,7 +33,7 @@ func BenchmarkStream(b *testing.B) {
 	spec := executortest.NewSpec(b)
 	x := start(b, spec)
 	id := "quire-" + spec.RunID + "-1"
-	executortest.Ratio(b, func() { bareExec(b, c, id, []string{"/bin/head", "-c", "100000000", "/dev/zero"}, io.Discard) }, func() {
+	executortest.Ratio(b, 0, func() { bareExec(b, c, id, []string{"/bin/head", "-c", "100000000", "/dev/zero"}, io.Discard) }, func() {
 		exit, err := x.Exec(b.Context(), executor.Command{Argv: []string{"head", "-c", "100000000", "/dev/zero"}, Env: []string{"PATH=/bin"}}, io.Discard, nil)
 		if err != nil || exit.Code != 0 {
 			b.Fatal(exit, err)

@@ -36,7 +36,7 @@ func BenchmarkTrue(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			x := make()
 			defer x.Close(b.Context())
-			executortest.Ratio(b, bare, func() {
+			executortest.Ratio(b, 0, bare, func() {
 				exit, err := x.Exec(b.Context(), executor.Command{Argv: []string{"true"}, Env: env}, io.Discard, io.MultiWriter())
 				if err != nil || exit.Code != 0 {
 					b.Fatal(exit, err)
@@ -63,7 +63,7 @@ func BenchmarkStream(b *testing.B) {
 			fill(f)
 		}
 	}
-	executortest.Ratio(b, file("bare", func(f *os.File) {
+	executortest.Ratio(b, 0, file("bare", func(f *os.File) {
 		c := exec.Command(argv[0], argv[1:]...)
 		c.Stdout = f
 		if err := c.Run(); err != nil {

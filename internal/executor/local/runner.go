@@ -69,7 +69,10 @@ type Program struct {
 	Stdin   []byte   // nil: /dev/null
 	Timeout time.Duration
 	Files   []*os.File // further descriptors, from 3
-	Sandbox bool       // the program holds the command and must not get its SIGTERM
+	// Keeper is set for a program that holds the command in a pid namespace: it
+	// gets no SIGTERM, and when it has ended Keeper gives the namespace's first
+	// process, 0 if there was none.
+	Keeper func() int
 }
 
 // Run runs a program to its end, as executor.Executor.Exec says.
@@ -176,8 +179,11 @@ func (r *Runner) watch(ctx context.Context, c *procs.Command, p Program, out out
 		}
 	}
 	e := <-main
-	if p.Sandbox {
-		// Its end is everybody's inside, by the kernel, which needs a moment.
+	if p.Keeper != nil {
+		if pid := p.Keeper(); pid > 0 {
+			c.Keeper(pid)
+		}
+		// The end of the sandbox is everybody's inside, by the kernel.
 		if err := settle(c); err != nil && stuck == nil {
 			stuck = err
 		}
@@ -220,7 +226,7 @@ func (r *Runner) end(c *procs.Command, p Program, ended <-chan struct{}) error {
 	}
 	deadline := time.Now().Add(grace)
 	tell := c.Signal
-	if p.Sandbox {
+	if p.Keeper != nil {
 		tell = c.SignalBelow
 	}
 	tell(unix.SIGTERM) // what is refused here is refused again, and told, below

@@ -171,10 +171,12 @@ func (s *stream) carry() {
 	}
 }
 
-// buffered is how many bytes the pipe holds.
-func (s *stream) buffered() int {
+func (s *stream) buffered() int { return Buffered(s.r) }
+
+// Buffered is how many bytes a pipe holds.
+func Buffered(pipe *os.File) int {
 	n := 0
-	raw, err := s.r.SyscallConn()
+	raw, err := pipe.SyscallConn()
 	if err != nil {
 		return 0
 	}

@@ -31,6 +31,7 @@ type Command struct {
 	group   *Cgroup // nil: none to be had
 	leaf    *leaf
 	orphans bool // it is known to have made processes that may outlive their parents
+	keeper  int  // of a sandbox: its first process, whose end is everybody's in it
 }
 
 // own are the commands of this process that have not been reaped, by pid. The
@@ -39,6 +40,7 @@ type Command struct {
 var own = struct {
 	sync.Mutex
 	mains map[int]*Command
+	dying []int // keepers of sandboxes that have ended
 }{mains: map[int]*Command{}}
 
 // Start starts a program as the leader of a session of its own, with the mark
@@ -112,11 +114,31 @@ func (c *Command) Wait() (syscall.WaitStatus, error) {
 	return state.Sys().(syscall.WaitStatus), nil
 }
 
+// Keeper tells, after Wait, which process was the first of the command's pid
+// namespace. It is not the command's own, and dies because the started one has;
+// nobody waits for how long the kernel takes to clear it away.
+func (c *Command) Keeper(pid int) {
+	own.Lock()
+	defer own.Unlock()
+	c.keeper = pid
+	own.dying = append(own.dying, pid)
+}
+
+// reapDying takes keepers off the table that have ended since. One that is
+// somebody else's child by now gives ECHILD.
+func reapDying() {
+	own.dying = slices.DeleteFunc(own.dying, func(pid int) bool {
+		got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		return got == pid || errors.Is(err, unix.ECHILD)
+	})
+}
+
 // Left are the processes of the command that still run, the started one among
 // them. Orphans of the command that wait to be reaped are, on the way.
 func (c *Command) Left() ([]Process, error) {
 	own.Lock()
 	defer own.Unlock()
+	reapDying()
 	if c.leaf != nil {
 		return c.leftInLeaf()
 	}
@@ -139,7 +161,7 @@ func (c *Command) Left() ([]Process, error) {
 		switch {
 		case p.zombie() && orphan(p): // whose command it was does not matter
 			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
-		case in[p.PID] && !p.Dead():
+		case in[p.PID] && !p.Dead() && p.PID != c.keeper:
 			left = append(left, p)
 		}
 	}
@@ -150,7 +172,7 @@ func (c *Command) leftInLeaf() ([]Process, error) {
 	if !c.leaf.empty() {
 		var left []Process
 		for _, pid := range c.leaf.pids() {
-			if p, err := Look(pid); err == nil && !p.Dead() {
+			if p, err := Look(pid); err == nil && !p.Dead() && pid != c.keeper && !slices.Contains(own.dying, pid) {
 				left = append(left, p)
 				c.orphans = c.orphans || p.PID != c.main.Pid
 			}
@@ -160,7 +182,7 @@ func (c *Command) leftInLeaf() ([]Process, error) {
 	// What has ended is not in the cgroup but may wait to be reaped by us. With
 	// other commands running it is looked for only if this one is known to have
 	// left something; else the last of them does it.
-	if c.reaped && (c.orphans || len(own.mains) == 0) && !childless() {
+	if c.reaped && c.keeper == 0 && (c.orphans || len(own.mains) == 0) && !childless() {
 		reapOrphans()
 	}
 	return nil, nil
@@ -216,6 +238,7 @@ func reapOrphans() {
 func ReapOrphans() {
 	own.Lock()
 	defer own.Unlock()
+	reapDying()
 	if !childless() {
 		reapOrphans()
 	}

@@ -104,8 +104,8 @@ func parseStat(b []byte) (Process, error) {
 		return Process{}, fmt.Errorf("no process status: %.40q", b)
 	}
 	p := Process{PID: pid, State: f[0][0], Name: string(b[open+1 : end])}
-	for i, to := range map[int]*int{1: &p.Parent, 2: &p.Group, 3: &p.Session} {
-		if *to, err = strconv.Atoi(string(f[i])); err != nil {
+	for i, to := range [...]*int{&p.Parent, &p.Group, &p.Session} {
+		if *to, err = strconv.Atoi(string(f[i+1])); err != nil {
 			return Process{}, fmt.Errorf("no process status: %.40q", b)
 		}
 	}
