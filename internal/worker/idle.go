@@ -2,7 +2,11 @@ package worker
 
 import (
 	"context"
+	"errors"
+	"path/filepath"
+	"strings"
 
+	"quire/internal/event"
 	"quire/internal/store"
 )
 
@@ -24,14 +28,24 @@ func (w *worker) idle(ctx context.Context) bool {
 // moments after its row; older ones were looked at by earlier workers.
 const recent = 300
 
-// settleOld completes the files of runs that were over in the store before a
-// kill kept their files from saying so.
+// settleOld completes what a kill left half done. A supervisor removes the file
+// of its lock last of all, so one that is there and not held stands for a run
+// that is not wholly over; runs that never had a supervisor are found by their
+// missing outcome.
 func (w *worker) settleOld(ctx context.Context) {
-	runs, err := w.store.Runs(ctx, store.Filter{Limit: recent})
-	if err != nil {
-		w.tell("look for runs without outcome", err)
-		return
+	locks, err := filepath.Glob(filepath.Join(w.cfg.StateDir, "locks", "run-*.lock"))
+	w.tell("look for unfinished runs", err)
+	for _, name := range locks {
+		id := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), "run-"), ".lock")
+		if !event.ValidID(id) || w.children[id] != nil {
+			continue
+		}
+		if _, err := w.settle(ctx, id); !errors.Is(err, store.ErrHeld) {
+			w.tell("settle run "+id, err)
+		}
 	}
+	runs, err := w.store.Runs(ctx, store.Filter{Limit: recent})
+	w.tell("look for runs without outcome", err)
 	for _, r := range runs {
 		w.tell("end run "+r.ID, Conclude(ctx, w.cfg, w.store, r))
 	}

@@ -31,7 +31,7 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("seed %d: go test -run Soak -soak %v -soak.seed %d", seed, *soakFor, seed)
 	rnd := rand.New(rand.NewSource(seed))
-	w := newWorld(t, "max_runs = 3\n")
+	w := newWorld(t, "max_runs = 3\n[retention]\nruns = 0\n")
 	repos := []*repo{w.repo("one"), w.repo("two")}
 	bodies := []string{
 		`(runtime.run "true")`, `(runtime.run "exit 3")`, `(runtime.run "sleep 0.3")`,
@@ -101,7 +101,7 @@ func TestSoak(t *testing.T) {
 	}
 	for p := range pushed {
 		if !have[p] {
-			t.Errorf("no run of the push %s", p)
+			t.Errorf("no run of the push %s\n%s", p, w.aboutPush(p[strings.LastIndexByte(p, ' ')+1:]))
 		}
 	}
 	t.Logf("%d pushes, %d runs", len(pushed), len(have))
@@ -129,4 +129,11 @@ func (w *world) aRun(rnd *rand.Rand, f func(*store.Store, string)) {
 	s := w.store()
 	defer s.Close()
 	f(s, runs[max(0, len(runs)-1-rnd.Intn(4))].ID)
+}
+
+// aboutPush is what is known of the push of a commit.
+func (w *world) aboutPush(commit string) string {
+	out, _ := exec.Command("grep", "-rl", commit, w.root).CombinedOutput()
+	answer, _ := exec.Command("sh", "-c", "sqlite3 "+store.Path(w.root)+" \"select * from pushes where updates like '%"+commit+"%'\"; grep -l "+commit+" "+w.root+"/pushes/*").CombinedOutput()
+	return string(out) + string(answer)
 }
