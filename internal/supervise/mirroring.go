@@ -27,6 +27,9 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 	if err != nil {
 		return pipeline.MirrorResult{}, err
 	}
+	if err := w.tellsNoSecret(m); err != nil {
+		return pipeline.MirrorResult{}, err
+	}
 	wants, err := w.wants(call, m)
 	if err != nil {
 		return pipeline.MirrorResult{}, err
@@ -73,6 +76,19 @@ func (w *world) sameRepository(gitDir string) error {
 		return nil
 	}
 	return fmt.Errorf("mirror: git-dir %s is not the repository of this run, %s", gitDir, w.run.GitDir)
+}
+
+// tellsNoSecret refuses a secret where it would be written down as it is: the
+// ledger keeps a target's URL and the names of its refs, and git's own messages
+// carry both.
+func (w *world) tellsNoSecret(m pipeline.Mirror) error {
+	red := w.vault.Redactor()
+	for what, text := range map[string]string{"url": m.URL, "tag": m.Tag, "refs": strings.Join(m.Refs, " ")} {
+		if red.String(text) != text {
+			return fmt.Errorf("mirror: :%s holds a secret; name it in :secret, which keeps it out of logs and URLs", what)
+		}
+	}
+	return nil
 }
 
 func (w *world) credential(ctx context.Context, call pipeline.Call, m pipeline.Mirror) (secret.Value, error) {
