@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -173,12 +174,13 @@ func (r *reception) show() {
 		wait = event.Wait(r.conf.Hook.Wait)
 	}
 	k := &keeper{conf: r.conf}
-	running := workerRuns(r.conf.StateDir)
-	if running && wait == event.WaitNone {
-		return
+	var ctx context.Context
+	if wait == event.WaitNone {
+		obey()
+	} else {
+		ctx = heed()
 	}
-	ctx := heed()
-	if !running {
+	if !workerRuns(r.conf.StateDir) {
 		if err := k.start(); err != nil {
 			r.term.line("error: the push is recorded and waits: " + err.Error())
 			return

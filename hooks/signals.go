@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"unsafe"
 )
 
 // endings are the signals by which a push ends early: ctrl-C in the same
@@ -22,4 +23,15 @@ func shrug() { signal.Ignore(endings...) }
 func heed() context.Context {
 	ctx, _ := signal.NotifyContext(context.Background(), endings...)
 	return ctx
+}
+
+// obey gives the endings their usual effect back, for the process that is
+// started next and, since nothing is left to be lost, for this one. os/signal
+// can do it too, at 0.2 ms; a push with wait=none does not wait for that.
+func obey() {
+	var usual [4]uintptr // a struct sigaction of zeros is SIG_DFL (rt_sigaction(2))
+	const maskSize = 8   // bytes; on a machine where it is another the call fails and the signals stay ignored
+	for _, s := range endings {
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s.(syscall.Signal)), uintptr(unsafe.Pointer(&usual)), 0, maskSize, 0, 0)
+	}
 }
