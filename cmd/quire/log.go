@@ -77,6 +77,7 @@ type logPrinter struct {
 	json    bool
 	palette palette
 	seen    map[string]bool
+	midLine bool // the last output did not end its line
 }
 
 func (l *logPrinter) checkJob(ctx context.Context) error {
@@ -149,7 +150,7 @@ func (l *logPrinter) command(ctx context.Context, r event.Record, follow bool) e
 	}
 	l.seen[path] = true
 	if !l.json && (l.job == "" || l.palette.on) {
-		if _, err := fmt.Fprintln(l.w, l.palette.paint(faint, fmt.Sprintf("— %s %d: %s", plain(r.Job), r.Sh, shorten(plain(r.Cmd), 90)))); err != nil {
+		if err := l.aside(fmt.Sprintf("%s %d: %s", plain(r.Job), r.Sh, shorten(plain(r.Cmd), 90))); err != nil {
 			return err
 		}
 	}
@@ -183,10 +184,20 @@ func (l *logPrinter) entry(r event.Record, e runlog.Entry) error {
 	case l.json:
 		return json.NewEncoder(l.w).Encode(logLine{r.Job, r.Sh, e.At, string(e.Stream), e.Whole, e.Note, string(e.Text)})
 	case e.Note:
-		_, err := fmt.Fprintln(l.w, l.palette.paint(faint, "— "+string(e.Text)))
-		return err
+		return l.aside(string(e.Text))
 	}
+	l.midLine = !e.Whole
 	_, err := l.w.Write(e.AppendOutput(nil))
+	return err
+}
+
+// aside prints a line of quire's own among the output.
+func (l *logPrinter) aside(text string) error {
+	start := ""
+	if l.midLine {
+		start, l.midLine = "\n", false
+	}
+	_, err := fmt.Fprintln(l.w, start+l.palette.paint(faint, "— "+text))
 	return err
 }
 
