@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -48,16 +49,14 @@ type delivery struct {
 	report  Report
 	pusher  *pusher
 	mine    map[string]bool // refs of the request
-	open    *gitrepo.Repo   // nil until needed
+	opening sync.WaitGroup
+	open    *gitrepo.Repo // nil until needed; see repo
 	openErr error
+	lfs     map[string]bool // what usesLFS found out beforehand, by object
 }
 
 func (d *delivery) run(ctx context.Context) (err error) {
-	defer func() {
-		if d.open != nil {
-			d.open.Close()
-		}
-	}()
+	defer d.closeRepo()
 	t := &d.req.Target
 	d.report.Target, d.report.URL = t.Name, withoutPassword(t.URL)
 	if err := t.fill(); err != nil {
@@ -74,6 +73,7 @@ func (d *delivery) run(ctx context.Context) (err error) {
 	if err := d.wants(); err != nil {
 		return d.failAll(ClassBadTarget, err)
 	}
+	d.openAhead()
 	d.tag()
 	if d.req.Seq == "" {
 		d.req.Seq = event.NewID(d.now())
@@ -162,11 +162,37 @@ func (d *delivery) tag() {
 	}
 }
 
+// openAhead opens the repository and looks for LFS while the ledger is written:
+// each takes about as long as the disk's next turn.
+func (d *delivery) openAhead() {
+	wants := slices.Clone(d.req.Refs)
+	d.opening.Go(func() {
+		d.open, d.openErr = gitrepo.Open(d.req.GitDir)
+		if d.openErr != nil {
+			return
+		}
+		d.lfs = map[string]bool{}
+		for _, w := range wants[:min(len(wants), 16)] {
+			if _, ok := d.lfs[w.OID]; !ok && !event.IsZero(w.OID) {
+				d.lfs[w.OID] = usesLFS(d.open, w.OID)
+			}
+		}
+	})
+}
+
 func (d *delivery) repo() (*gitrepo.Repo, error) {
+	d.opening.Wait()
 	if d.open == nil && d.openErr == nil {
 		d.open, d.openErr = gitrepo.Open(d.req.GitDir)
 	}
 	return d.open, d.openErr
+}
+
+func (d *delivery) closeRepo() {
+	d.opening.Wait()
+	if d.open != nil {
+		d.open.Close()
+	}
 }
 
 // lock takes the target's lock: one push at a time for each. Without wait, it
@@ -493,9 +519,18 @@ func (d *delivery) blocked(ctx context.Context, c Class, cause error) error {
 
 // conclude writes the report: the request's refs in its order, then the others.
 func (d *delivery) conclude(ctx context.Context, done map[string]Result) error {
-	known, err := d.store.Deliveries(context.WithoutCancel(ctx), d.req.GitDir, d.to.url, keys(d.mine))
-	if err != nil {
-		return err
+	var elsewhere []string // refs that another delivery took along
+	for _, w := range d.req.Refs {
+		if _, pushed := done[w.Ref]; !pushed {
+			elsewhere = append(elsewhere, w.Ref)
+		}
+	}
+	var known map[string]store.Delivery
+	if len(elsewhere) > 0 {
+		var err error
+		if known, err = d.store.Deliveries(context.WithoutCancel(ctx), d.req.GitDir, d.to.url, elsewhere); err != nil {
+			return err
+		}
 	}
 	for _, w := range d.req.Refs {
 		r, pushed := done[w.Ref]

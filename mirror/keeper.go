@@ -117,9 +117,7 @@ func (e *Engine) owe(ctx context.Context, gitDir string, t Target, wants []Want,
 		}
 		err = d.owe(ctx, false)
 	}
-	if d.open != nil {
-		d.open.Close()
-	}
+	d.closeRepo()
 	return err
 }
 

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"quire/internal/gitrepo"
 )
 
 // sendLFS brings the Git LFS objects of the moves' commits to the target before
@@ -62,14 +64,27 @@ func (d *delivery) sendLFS(ctx context.Context, moves []*move) {
 }
 
 // usesLFS reports whether the commit's attributes keep files in LFS. Only the
-// file at the top is read, where git-lfs writes them.
+// file at the top is read, where git-lfs writes them. What cannot be read here
+// is for the push to meet.
+func usesLFS(r *gitrepo.Repo, oid string) bool {
+	attributes, found, err := r.File(oid, ".gitattributes")
+	return err == nil && found && bytes.Contains(attributes, []byte("filter=lfs"))
+}
+
 func (d *delivery) usesLFS(oid string) bool {
 	r, err := d.repo()
 	if err != nil {
-		return false // the push will say it
+		return false
 	}
-	attributes, found, err := r.File(oid, ".gitattributes")
-	return err == nil && found && bytes.Contains(attributes, []byte("filter=lfs"))
+	yes, known := d.lfs[oid]
+	if !known {
+		yes = usesLFS(r, oid)
+		if d.lfs == nil {
+			d.lfs = map[string]bool{}
+		}
+		d.lfs[oid] = yes
+	}
+	return yes
 }
 
 // nameForLFS readies the session's git directory for git-lfs, which takes names
