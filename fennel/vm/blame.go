@@ -237,69 +237,163 @@ func (b *blamed) operand(left, right string) operandOf {
 	return o
 }
 
-// nameOf is what the program calls the value that a register had at an
-// instruction: the last one before it that loaded the register tells.
+// nameOf is what the program calls the value that a register holds at an
+// instruction: a local that was born with it, or the place it was loaded from.
+// Where it may be either of two, it has no name.
 func (b *blamed) nameOf(r, pc, depth int) string {
-	proto := b.fn.Proto
 	if r&constantBit != 0 || depth > 10 {
 		return ""
 	}
-	// A local begins with the instruction behind the one that sets it, which
-	// gopher-lua counts one too late.
-	for _, at := range [2]int{pc, pc + 1} {
-		if name, ok := b.fn.LocalName(r+1, at); ok && !strings.HasPrefix(name, "(") {
-			return "local '" + name + "'"
-		}
+	proto := b.fn.Proto
+	if r < int(proto.NumParameters) && r < len(proto.DbgLocals) {
+		return "local '" + proto.DbgLocals[r].Name + "'" // a parameter lives as long as the function
 	}
-	constant := func(k int) string {
+	w := lastWrite(proto, r, pc)
+	if name := localBorn(proto, r, w, pc); name != "" {
+		return "local '" + name + "'"
+	}
+	if w < 0 {
+		return ""
+	}
+	named := func(kind string, k int) string {
 		if k &^= constantBit; k < len(proto.Constants) {
 			if s, ok := proto.Constants[k].(lua.LString); ok {
-				return string(s)
+				return kind + " '" + string(s) + "'"
 			}
 		}
 		return ""
 	}
-	named := func(kind, name string) string {
-		if name == "" {
-			return ""
-		}
-		return kind + " '" + name + "'"
-	}
-	for i := pc - 1; i >= 0; i-- {
-		op, a, bb, c := decode(proto.Code[i])
-		if op == lua.OP_CALL && a <= r || a == r && !loads(op) {
-			return ""
-		}
-		if a != r {
-			continue
-		}
-		switch op {
-		case lua.OP_GETGLOBAL:
-			return named("global", constant(int(proto.Code[i]&0x3ffff)))
-		case lua.OP_GETTABLEKS, lua.OP_GETTABLE:
-			if c&constantBit == 0 {
-				return ""
-			}
-			return named("field", constant(c))
-		case lua.OP_SELF:
-			return named("method", constant(c))
-		case lua.OP_GETUPVAL:
-			if bb < len(proto.DbgUpvalues) {
-				return named("upvalue", proto.DbgUpvalues[bb])
-			}
-		case lua.OP_MOVE:
-			return b.nameOf(bb, i, depth+1)
-		}
+	op, a, bb, c := decode(proto.Code[w])
+	if a != r {
 		return ""
+	}
+	switch op {
+	case lua.OP_GETGLOBAL:
+		return named("global", int(proto.Code[w]&0x3ffff))
+	case lua.OP_GETTABLEKS, lua.OP_GETTABLE:
+		if c&constantBit != 0 {
+			return named("field", c)
+		}
+	case lua.OP_SELF:
+		return named("method", c)
+	case lua.OP_GETUPVAL:
+		if bb < len(proto.DbgUpvalues) {
+			return "upvalue '" + proto.DbgUpvalues[bb] + "'"
+		}
+	case lua.OP_MOVE:
+		return b.nameOf(bb, w, depth+1)
 	}
 	return ""
 }
 
-// loads tells the instructions that nameOf reads.
-func loads(op int) bool {
-	switch op {
-	case lua.OP_GETGLOBAL, lua.OP_GETTABLE, lua.OP_GETTABLEKS, lua.OP_SELF, lua.OP_GETUPVAL, lua.OP_MOVE:
-		return true
+// lastWrite is the last instruction before pc, in the order of the code, that
+// writes a register; -1 if none does.
+func lastWrite(proto *lua.FunctionProto, r, pc int) int {
+	last := -1
+	for i := 0; i < pc; i++ {
+		op, a, b, c := decode(proto.Code[i])
+		from, to := a, a // what the instruction writes
+		switch op {
+		case lua.OP_SETGLOBAL, lua.OP_SETUPVAL, lua.OP_SETTABLE, lua.OP_SETTABLEKS, lua.OP_JMP, lua.OP_EQ, lua.OP_LT,
+			lua.OP_LE, lua.OP_TEST, lua.OP_RETURN, lua.OP_TAILCALL, lua.OP_CLOSE, lua.OP_NOP:
+			continue
+		case lua.OP_SETLIST:
+			if c == 0 {
+				i++ // the next word is a number
+			}
+			continue
+		case lua.OP_CLOSURE:
+			// The words behind it say where its upvalues are.
+			if k := int(proto.Code[i] & 0x3ffff); k < len(proto.FunctionPrototypes) {
+				if a == r {
+					last = i
+				}
+				i += int(proto.FunctionPrototypes[k].NumUpvalues)
+			}
+			continue
+		case lua.OP_LOADNIL:
+			to = b
+		case lua.OP_SELF:
+			to = a + 1
+		case lua.OP_CALL:
+			if to = a + c - 2; c == 0 {
+				to = maxRegisters
+			}
+			to = max(to, a) // its function is gone in any case
+		case lua.OP_VARARG:
+			if to = a + b - 2; b == 0 {
+				to = maxRegisters
+			}
+		case lua.OP_FORLOOP:
+			to = a + 3
+		case lua.OP_TFORLOOP:
+			from, to = a+3, a+2+c
+		}
+		if r >= from && r <= to {
+			last = i
+		}
 	}
-	return false
+	return last
+}
+
+const (
+	maxRegisters = 255
+	jumpBias     = 1<<17 - 1 // what a jump's distance is stored with
+)
+
+// localBorn is the local that began to live in a register between the
+// instruction w, which wrote it, and pc. The prototype has names and first
+// instructions of locals right, but not their ends (gopher-lua's EndScope takes
+// a register for an index), so that LocalName is of no use; nor has it their
+// registers, which follow from the instruction that made them.
+func localBorn(proto *lua.FunctionProto, r, w, pc int) string {
+	name := ""
+	list := proto.DbgLocals
+	reg := -1 // of the last local that was looked at
+	for i := 0; i < len(list); {
+		start := list[i].StartPc
+		n := 1 // locals that are born together
+		for i+n < len(list) && list[i+n].StartPc == start {
+			n++
+		}
+		first := 0 // register of the first of them
+		switch {
+		case start == 0 || start > len(proto.Code):
+			first = reg + 1 // parameters
+		case i > 0 && list[i-1].Name == "(for step)":
+			// A loop's variables stand behind its three hidden ones.
+			_, a, _, _ := decode(proto.Code[start-1]) // FORPREP
+			first = a + 3
+		case i > 0 && list[i-1].Name == "(for control)":
+			// The jump leads to the TFORLOOP; over an empty body there is none.
+			to := start
+			if op, _, _, _ := decode(proto.Code[start-1]); op == lua.OP_JMP {
+				to += int(proto.Code[start-1]&0x3ffff) - jumpBias
+			}
+			if to >= 0 && to < len(proto.Code) {
+				_, a, _, _ := decode(proto.Code[to])
+				first = a + 3
+			}
+		default:
+			op, a, b, c := decode(proto.Code[start-1])
+			lastReg := a
+			switch op {
+			case lua.OP_LOADNIL:
+				lastReg = b
+			case lua.OP_CALL:
+				lastReg = a + c - 2
+			case lua.OP_VARARG:
+				lastReg = a + b - 2
+			}
+			first = lastReg - n + 1
+		}
+		for j := range n {
+			if first+j == r && start > w && start <= pc && !strings.HasPrefix(list[i+j].Name, "(") {
+				name = list[i+j].Name
+			}
+		}
+		reg = first + n - 1
+		i += n
+	}
+	return name
 }

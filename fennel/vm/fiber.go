@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 	"sync"
+	"time"
 	"weak"
 
 	lua "github.com/yuin/gopher-lua"
@@ -52,9 +53,40 @@ type fibers struct {
 	mu     sync.Mutex
 	byExec map[*lua.LState]*fiber
 	limit  int
+	ended  chan struct{} // holds one token if any ended since it was last taken
 }
 
-func newFibers(limit int) *fibers { return &fibers{limit: limit} }
+func newFibers(limit int) *fibers {
+	return &fibers{limit: limit, ended: make(chan struct{}, 1)}
+}
+
+func (fs *fibers) alive() int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return len(fs.byExec)
+}
+
+// collectTime is how long a program that is at its limit waits for the runtime
+// to find out which coroutines nobody holds any more.
+const collectTime = 500 * time.Millisecond
+
+// room tells whether there may be another one.
+func (fs *fibers) room() bool {
+	if fs.alive() < fs.limit {
+		return true
+	}
+	runtime.GC()
+	patience := time.NewTimer(collectTime)
+	defer patience.Stop()
+	for fs.alive() >= fs.limit {
+		select {
+		case <-fs.ended:
+		case <-patience.C:
+			return false
+		}
+	}
+	return true
+}
 
 // of is the fiber that a state runs; nil for the main thread.
 func (fs *fibers) of(exec *lua.LState) *fiber {
@@ -65,10 +97,7 @@ func (fs *fibers) of(exec *lua.LState) *fiber {
 
 // start makes a suspended coroutine and returns its handle.
 func (fs *fibers) start(L *lua.LState, fn *lua.LFunction) *lua.LState {
-	fs.mu.Lock()
-	n := len(fs.byExec)
-	fs.mu.Unlock()
-	if n >= fs.limit {
+	if !fs.room() {
 		raisef(L, "too many coroutines (limit %d)", fs.limit)
 	}
 	exec, cancel := L.NewThread()
@@ -183,6 +212,10 @@ func (f *fiber) end(handle *lua.LState) {
 	f.set.mu.Lock()
 	delete(f.set.byExec, f.exec)
 	f.set.mu.Unlock()
+	select {
+	case f.set.ended <- struct{}{}:
+	default:
+	}
 	if f.cancel != nil {
 		f.cancel()
 	}

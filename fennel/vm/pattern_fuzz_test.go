@@ -1,8 +1,11 @@
 package vm
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -61,7 +64,7 @@ func FuzzFormat(f *testing.F) {
 			}
 		}
 		var api *lua.ApiError
-		if err := PCall(L, 5, 1, nil); errors.As(err, &api) && api.Type == lua.ApiErrorPanic {
+		if err := PCall(L, 5, 1, nil); errors.As(err, &api) && strings.Contains(api.Object.String(), "runtime error") {
 			t.Fatal(err)
 		}
 	})
@@ -83,6 +86,30 @@ func FuzzNumber(f *testing.F) {
 		// Fourteen digits are what Lua writes.
 		if v == v && again != v && FormatNumber(again) != FormatNumber(v) {
 			t.Fatalf("%q: %v, then %v", s, v, again)
+		}
+	})
+}
+
+// Whatever a chunk does wrong, saying so does not go wrong itself.
+func FuzzBlame(f *testing.F) {
+	for _, s := range []string{"return x.y.z", "for i = 1, {} do end", "local a <const> = 1", "local t = {} t:f(1)()", "for k in nil do end", "return #nil .. -{} + 1 < {}", "return (function(...) local a, b = ... return b.c end)(1)"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, src string) {
+		L := New(Options{Kind: Sandbox, Limits: Limits{PatternSteps: 1e5, String: 1 << 16, Source: 1 << 12}})
+		defer Close(L)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		L.SetContext(ctx)
+		fn, err := Load(L, src, "=fuzz")
+		if err != nil {
+			return
+		}
+		L.Push(fn)
+		err = PCall(L, 0, 0, nil)
+		var api *lua.ApiError
+		if errors.As(err, &api) && strings.Contains(api.Object.String(), "runtime error") {
+			t.Fatalf("%q panicked: %v", src, err)
 		}
 	})
 }

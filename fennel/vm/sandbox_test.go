@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sort"
 	"strings"
 	"sync"
@@ -294,4 +295,32 @@ func TestSandboxEscapes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Coroutines that nobody holds any more do not count, and their stacks go.
+func TestAbandonedCoroutines(t *testing.T) {
+	before := runtime.NumGoroutine()
+	L := New(Options{Kind: Sandbox, Limits: Limits{Coroutines: 200}})
+	got, err := run(t, L, `
+		local n = 0
+		for i = 1, 1000 do
+			local next = coroutine.wrap(function() for j = 1, 3 do coroutine.yield(j) end end)
+			n = n + next()
+		end
+		return n`)
+	if err != nil || got[0] != "1000" {
+		t.Errorf("%v %v", got, err)
+	}
+	Close(L)
+	if n := machineOf(L).fibers.alive(); n != 0 {
+		t.Errorf("%d coroutines after Close", n)
+	}
+	// Close has waited for the stacks; a goroutine that ended is counted a little longer.
+	for range 1000 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 }
