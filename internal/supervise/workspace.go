@@ -29,15 +29,10 @@ func makeWorkspace(ctx context.Context, repo *gitrepo.Repo, commit, dir string) 
 			return fmt.Errorf("make the workspace: %w", err)
 		}
 	}
-	refs, err := packedRefs(repo)
-	if err != nil {
-		return fmt.Errorf("make the workspace: %w", err)
-	}
 	files := map[string][]byte{
 		"HEAD":                    []byte(commit + "\n"),
 		"config":                  gitConfig(repo.GitDir(), len(commit)),
 		"objects/info/alternates": []byte(alternate(filepath.Join(repo.GitDir(), "objects")) + "\n"),
-		"packed-refs":             refs,
 	}
 	// A shallow repository's missing parents are missing here too.
 	shallow, err := os.ReadFile(filepath.Join(repo.GitDir(), "shallow"))
@@ -54,14 +49,36 @@ func makeWorkspace(ctx context.Context, repo *gitrepo.Repo, commit, dir string) 
 	cmd := exec.CommandContext(ctx, "git", "read-tree", "--reset", "-u", "HEAD")
 	cmd.Dir = dir
 	cmd.Env = plainGitEnv()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("make the workspace: git read-tree: %w: %s", err, bytes.TrimSpace(out))
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("make the workspace: %w", err)
+	}
+	refsErr := writeRefs(repo, git) // while git writes the files, for which it needs none
+	err = cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return fmt.Errorf("make the workspace: git read-tree: %w: %s", err, bytes.TrimSpace(said.Bytes()))
+	case refsErr != nil:
+		return fmt.Errorf("make the workspace: %w", refsErr)
 	}
 	return nil
+}
+
+// writeRefs makes packed-refs appear whole: git looks into it for refs that
+// replace objects.
+func writeRefs(repo *gitrepo.Repo, git string) error {
+	refs, err := packedRefs(repo)
+	if err != nil {
+		return err
+	}
+	aside := filepath.Join(git, "packed-refs.new")
+	if err := os.WriteFile(aside, refs, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(aside, filepath.Join(git, "packed-refs"))
 }
 
 // plainGitEnv is the environment of a git of our own: no configuration but the
