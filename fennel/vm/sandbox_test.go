@@ -3,10 +3,10 @@ package vm
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
@@ -297,14 +297,21 @@ func TestSandboxEscapes(t *testing.T) {
 	}
 }
 
-// Coroutines that nobody holds any more do not count, and their stacks go.
+// Coroutines that nobody holds any more do not count, and every stack is unwound.
 func TestAbandonedCoroutines(t *testing.T) {
-	before := runtime.NumGoroutine()
+	const n = 1000
 	L := New(Options{Kind: Sandbox, Limits: Limits{Coroutines: 200}})
+	var unwound atomic.Int32
+	L.SetGlobal("guarded", L.NewFunction(func(L *lua.LState) int {
+		defer unwound.Add(1)
+		L.Push(L.Get(1))
+		L.Call(0, 0)
+		return 0
+	}))
 	got, err := run(t, L, `
 		local n = 0
 		for i = 1, 1000 do
-			local next = coroutine.wrap(function() for j = 1, 3 do coroutine.yield(j) end end)
+			local next = coroutine.wrap(function() guarded(function() for j = 1, 3 do coroutine.yield(j) end end) end)
 			n = n + next()
 		end
 		return n`)
@@ -312,15 +319,10 @@ func TestAbandonedCoroutines(t *testing.T) {
 		t.Errorf("%v %v", got, err)
 	}
 	Close(L)
-	if n := machineOf(L).fibers.alive(); n != 0 {
-		t.Errorf("%d coroutines after Close", n)
+	if alive := machineOf(L).fibers.alive(); alive != 0 {
+		t.Errorf("%d coroutines after Close", alive)
 	}
-	// Close has waited for the stacks; a goroutine that ended is counted a little longer.
-	for range 1000 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		runtime.Gosched()
+	if got := unwound.Load(); got != n {
+		t.Errorf("%d of %d stacks unwound", got, n)
 	}
-	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 }
