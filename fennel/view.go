@@ -13,7 +13,7 @@ import (
 // reference's manual under fennel.view. View runs metamethods and the options'
 // functions, and raises their errors as any function called from Lua.
 func View(L *lua.LState, v lua.LValue, opts *lua.LTable) string {
-	p := &viewer{L: L}
+	p := &viewer{L: L, size: new(int)}
 	return p.value(v, p.newOptions(v, opts), 0, nil)
 }
 
@@ -33,6 +33,7 @@ type viewer struct {
 	// be looked for.
 	shared  bool
 	counted map[*lua.LTable]bool
+	size    *int // bytes that were printed, but for indentation
 }
 
 // maxViewLevel bounds Go's stack where the option depth does not.
@@ -51,6 +52,17 @@ func (p *viewer) value(x lua.LValue, opts *lua.LTable, indent int, colon *bool) 
 		if metafield(p.L, x, "__fennelview") != lua.LNil {
 			return p.table(x, opts, indent)
 		}
+	}
+	s := p.scalar(x, opts, indent, colon)
+	// Forty tables, each twice in the next, are a terabyte where cycles are not
+	// detected.
+	*p.size += len(s) + 1
+	vm.CheckStringLength(p.L, *p.size)
+	return s
+}
+
+func (p *viewer) scalar(x lua.LValue, opts *lua.LTable, indent int, colon *bool) string {
+	switch x := x.(type) {
 	case lua.LNumber:
 		return p.number(float64(x), opts)
 	case lua.LString:
@@ -105,6 +117,8 @@ func (p *viewer) table(x lua.LValue, opts *lua.LTable, indent int) string {
 	if ctx := p.L.Context(); ctx != nil && ctx.Err() != nil {
 		p.L.RaiseError("%s", ctx.Err().Error())
 	}
+	*p.size += 2
+	vm.CheckStringLength(p.L, *p.size)
 	opts.RawSetString("level", lua.LNumber(level))
 	out := p.tableBody(x, opts, indent)
 	opts.RawSetString("level", lua.LNumber(optionInt(p.L, opts, "level")-1))

@@ -90,6 +90,8 @@ func TestViewHostileValues(t *testing.T) {
 		"deep list":       {`local t = {} local r = t for i = 1, 3e5 do t[1] = {} t = t[1] end return view(r)`, `^\[+\.\.\.\]+$`},
 		"deep and wanted": {`local t = {} local r = t for i = 1, 3e5 do t[1] = {} t = t[1] end return view(r, {depth = 1e9, ["line-length"] = 1e9})`, `nested too deeply`},
 		"shared":          {`local t = {1} for i = 1, 60 do t = {t, t} end return #view(t) < 50000`, `^true$`},
+		"shared wholly":   {`local t = {1} for i = 1, 60 do t = {t, t} end return view(t, {["detect-cycles?"] = false})`, `string too long`},
+		"empty wholly":    {`local t = {} for i = 1, 60 do t = {t, t} end return view(t, {["detect-cycles?"] = false})`, `string too long`},
 		"sparse":          {`return view({[1e9] = 1}, {["max-sparse-gap"] = 2e9})`, `too sparse`},
 		"view itself":     {`local t = setmetatable({}, {__fennelview = function(t, v, o) return v(t, o) end}) return view(t)`, `^\{\.\.\.\}$`},
 		"error":           {`return view(setmetatable({}, {__fennelview = function() error("mine", 0) end}))`, `^mine$`},
@@ -97,7 +99,7 @@ func TestViewHostileValues(t *testing.T) {
 		"locked":          {`return view(setmetatable({}, {__metatable = true}))`, `^\{\}$`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			L := vm.New(vm.Options{Kind: vm.Sandbox})
+			L := vm.New(vm.Options{Kind: vm.Sandbox, Limits: vm.Limits{String: 1 << 20}})
 			defer vm.Close(L)
 			got, err := viewOf(t, L, c.src)
 			if err != nil {

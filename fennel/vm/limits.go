@@ -79,6 +79,12 @@ func limitsOf(L *lua.LState) Limits {
 	return Limits{}.withDefaults(Full)
 }
 
+// CheckStringLength raises when a function of the embedder's is about to make a
+// string of n bytes and the state allows no string so long.
+func CheckStringLength(L *lua.LState, n int) {
+	checkLength(L, int64(n), limitsOf(L).String)
+}
+
 // checkLength raises when a result of n bytes is more than the state allows.
 // 64 bits: the caller's product of two lengths must not wrap.
 func checkLength(L *lua.LState, n int64, limit int) {
