@@ -15,6 +15,8 @@ import (
 //     (compileFuncCallExpr);
 //   - `{…50 items…, k = v}` and `{…50 items…, f()}` flush the same items twice or in the wrong place, and
 //     `{1, k = f()}` takes the values of f() for items (compileTableExpr);
+//   - a loop that begins with a jump goes astray: the jump back to it is shortened by way of the other jump, which has
+//     been given its distance already and is taken for a label still (patchCode);
 //   - a function with n constants takes time n² (ConstIndex);
 //   - `local f = function() f() end` sees itself, as only `local function` may;
 //   - every function with ... has a local named arg, which hides the program's own and the global one;
@@ -123,10 +125,13 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 		st.Stmts = m.block(st.Stmts)
 	case *ast.WhileStmt:
 		st.Condition = m.expr(st.Condition)
-		st.Stmts = m.block(st.Stmts)
+		if v, known := truth(st.Condition); known && !v {
+			return block(nil, st)
+		}
+		st.Stmts = noLeadingJump(m.block(st.Stmts))
 	case *ast.RepeatStmt: // its condition sees the locals of the body
 		saved := m.argHere
-		st.Stmts = m.stmts(st.Stmts)
+		st.Stmts = noLeadingJump(m.stmts(st.Stmts))
 		st.Condition = m.expr(st.Condition)
 		m.argHere = saved
 	case *ast.FuncDefStmt:
@@ -143,6 +148,12 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 		st.Condition = m.expr(st.Condition)
 		st.Then = m.block(st.Then)
 		st.Else = m.block(st.Else)
+		if v, known := truth(st.Condition); known {
+			if v {
+				return block(st.Then, st)
+			}
+			return block(st.Else, st)
+		}
 	case *ast.NumberForStmt:
 		st.Init = m.expr(st.Init)
 		st.Limit = m.expr(st.Limit)
@@ -159,7 +170,7 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 		m.exprs(st.Exprs)
 		saved := m.argHere
 		m.declare(st.Names)
-		st.Stmts = m.stmts(st.Stmts)
+		st.Stmts = noLeadingJump(m.stmts(st.Stmts))
 		m.argHere = saved
 	}
 	return s
@@ -318,6 +329,12 @@ func (m *mender) expr(e ast.Expr) ast.Expr {
 		}
 	case *ast.LogicalOpExpr:
 		x.Lhs, x.Rhs = m.expr(x.Lhs), m.expr(x.Rhs)
+		if v, known := truth(x.Lhs); known {
+			if v == (x.Operator == "and") {
+				return Paren(x.Rhs)
+			}
+			return x.Lhs
+		}
 	case *ast.RelationalOpExpr:
 		x.Lhs, x.Rhs = m.expr(x.Lhs), m.expr(x.Rhs)
 	case *ast.StringConcatOpExpr:
@@ -328,6 +345,9 @@ func (m *mender) expr(e ast.Expr) ast.Expr {
 		x.Expr = m.expr(x.Expr)
 	case *ast.UnaryNotOpExpr:
 		x.Expr = m.expr(x.Expr)
+		if v, known := truth(x.Expr); known {
+			return boolean(!v, x)
+		}
 	case *ast.UnaryLenOpExpr:
 		x.Expr = m.expr(x.Expr)
 	case *ast.FunctionExpr:
