@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"quire/internal/event"
 )
@@ -22,6 +23,7 @@ const (
 	OnFailed    = "failed"    // every run that did not succeed
 	OnFixed     = "fixed"     // the first success after a failure
 	OnSucceeded = "succeeded" // every success
+	OnMirror    = "mirror"    // a mirror that needs a person
 )
 
 // Rule is somebody who wants to know.
@@ -54,18 +56,49 @@ type Sender struct {
 // Deliver tells everybody whom the rules name. It goes on after a failure, and the error
 // has every delivery that was given up.
 func (s Sender) Deliver(ctx context.Context, rules []Rule, r Report) error {
+	rules = slices.DeleteFunc(slices.Clone(rules), func(rule Rule) bool { return !rule.wants(r) })
+	return s.send(ctx, rules, message{
+		subject: r.headline(), text: r.text(),
+		id: r.Run.ID, payload: payload{Event: "run", Run: &r.Run, Jobs: r.Jobs, Before: r.Before, Link: r.Link},
+	})
+}
+
+// Trouble is a mirror that needs a person.
+type Trouble struct {
+	GitDir string `json:"git_dir"`
+	Mirror string `json:"mirror"` // its name
+	Text   string `json:"text"`   // what is wrong and what to do; redacted
+}
+
+// Mirror tells everybody who wants to know of mirrors.
+func (s Sender) Mirror(ctx context.Context, rules []Rule, t Trouble) error {
+	rules = slices.DeleteFunc(slices.Clone(rules), func(rule Rule) bool {
+		return !slices.Contains(rule.On, OnMirror) || !matchAny(rule.Repos, t.GitDir, event.MatchRepo)
+	})
+	return s.send(ctx, rules, message{
+		subject: fmt.Sprintf("%s: mirror %s", event.RepoName(t.GitDir), t.Mirror),
+		text:    fmt.Sprintf("%s\n\nrepository  %s\nmirror      %s\n\nMore: quire mirror status\n", t.Text, t.GitDir, t.Mirror),
+		id:      event.NewID(time.Now()), payload: payload{Event: "mirror", Trouble: &t},
+	})
+}
+
+// message is what is delivered, in both its shapes.
+type message struct {
+	subject, text string
+	id            string
+	payload       payload
+}
+
+func (s Sender) send(ctx context.Context, rules []Rule, m message) error {
 	var errs []error
 	for _, rule := range rules {
-		if !rule.wants(r) {
-			continue
-		}
 		if len(rule.Mail) > 0 {
-			if err := s.mail(ctx, rule.Mail, r); err != nil {
+			if err := s.mail(ctx, rule.Mail, m); err != nil {
 				errs = append(errs, fmt.Errorf("mail to %s: %w", strings.Join(rule.Mail, ", "), err))
 			}
 		}
 		if rule.Webhook != "" {
-			if err := s.Poster.post(ctx, rule.Webhook, rule.Key, r); err != nil {
+			if err := s.Poster.post(ctx, rule.Webhook, rule.Key, m); err != nil {
 				errs = append(errs, fmt.Errorf("webhook: %w", err))
 			}
 		}
@@ -103,4 +136,23 @@ func (r Report) headline() string {
 		state = "fixed"
 	}
 	return fmt.Sprintf("%s %s: %s (run %d, %s)", event.RepoName(r.Run.GitDir), event.ShortRef(r.Run.Ref), state, r.Run.Number, event.ShortOID(r.Run.New))
+}
+
+// text is the report as a mail's body.
+func (r Report) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", r.headline())
+	fmt.Fprintf(&b, "repository  %s\nref         %s\ncommit      %s\npushed by   %s\n", r.Run.GitDir, r.Run.Ref, r.Run.New, r.Run.Pusher)
+	if r.Run.Reason != "" {
+		fmt.Fprintf(&b, "reason      %s\n", r.Run.Reason)
+	}
+	if r.Link != "" {
+		fmt.Fprintf(&b, "page        %s\n", r.Link)
+	}
+	b.WriteByte('\n')
+	for _, j := range r.Jobs {
+		fmt.Fprintf(&b, "%-10s %s  %.1fs  %s\n", j.State, j.ID, j.Duration.Seconds(), j.Reason)
+	}
+	fmt.Fprintf(&b, "\nIts output: quire log %d\n", r.Run.Number)
+	return b.String()
 }

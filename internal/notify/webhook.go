@@ -26,17 +26,18 @@ type Poster struct {
 
 // payload is the body of a webhook.
 type payload struct {
-	Event  string         `json:"event"` // "run"
-	Run    event.Run      `json:"run"`
-	Jobs   []event.Job    `json:"jobs"`
-	Before event.RunState `json:"before,omitempty"`
-	Link   string         `json:"link,omitempty"`
+	Event   string         `json:"event"` // "run" or "mirror"
+	Run     *event.Run     `json:"run,omitempty"`
+	Jobs    []event.Job    `json:"jobs,omitempty"`
+	Before  event.RunState `json:"before,omitempty"`
+	Link    string         `json:"link,omitempty"`
+	Trouble *Trouble       `json:"trouble,omitempty"`
 }
 
-// post sends the report. The body is signed as GitHub signs its webhooks (HMAC
+// post sends the message. The body is signed as GitHub signs its webhooks (HMAC
 // SHA-256 in hex after "sha256="), so that receivers have code for it.
-func (p Poster) post(ctx context.Context, to string, key []byte, r Report) error {
-	body, err := json.Marshal(payload{"run", r.Run, r.Jobs, r.Before, r.Link})
+func (p Poster) post(ctx context.Context, to string, key []byte, m message) error {
+	body, err := json.Marshal(m.payload)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (p Poster) post(ctx context.Context, to string, key []byte, r Report) error
 		pauses = []time.Duration{time.Second, 5 * time.Second}
 	}
 	for try := 0; ; try++ {
-		again, err := p.try(ctx, to, key, body, r.Run.ID)
+		again, err := p.try(ctx, to, key, body, m)
 		if err == nil || !again || try == len(pauses) {
 			return err
 		}
@@ -58,7 +59,7 @@ func (p Poster) post(ctx context.Context, to string, key []byte, r Report) error
 }
 
 // try posts once, and says whether a failure may pass.
-func (p Poster) try(ctx context.Context, to string, key, body []byte, id string) (again bool, err error) {
+func (p Poster) try(ctx context.Context, to string, key, body []byte, m message) (again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
@@ -67,8 +68,8 @@ func (p Poster) try(ctx context.Context, to string, key, body []byte, id string)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "quire")
-	req.Header.Set("X-Quire-Event", "run")
-	req.Header.Set("X-Quire-Delivery", id) // the same for every try: receivers can drop doubles
+	req.Header.Set("X-Quire-Event", m.payload.Event)
+	req.Header.Set("X-Quire-Delivery", m.id) // the same for every try: receivers can drop doubles
 	if len(key) > 0 {
 		mac := hmac.New(sha256.New, key)
 		mac.Write(body)

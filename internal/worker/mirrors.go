@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"quire/internal/config"
+	"quire/internal/event"
 	"quire/internal/secret"
 	"quire/mirror"
 )
@@ -75,9 +79,54 @@ func (w *worker) sayMirrored(n mirror.Notice) {
 	case !n.Report.OK():
 		log.Error("mirror", "error", n.Report.Err())
 	}
+	w.tellOfMirror(n)
 	if !n.Expires.IsZero() {
 		log.Warn("a mirror's credential ends soon", "mirror", n.Target, "on", n.Expires)
 	}
+}
+
+// showJobs has a finished run's jobs shown as commit statuses at the mirrors
+// that want them.
+func (w *worker) showJobs(ctx context.Context, id string) {
+	if !slices.ContainsFunc(w.cfg.Mirrors, func(m config.Mirror) bool { return m.Status }) {
+		return
+	}
+	r, err := w.store.Run(ctx, id)
+	if err != nil || !r.State.Final() || r.Branch() == "" {
+		w.tell("show the jobs of run "+id, err)
+		return
+	}
+	jobs, err := w.store.Jobs(ctx, id)
+	if err != nil {
+		w.tell("show the jobs of run "+id, err)
+		return
+	}
+	var list []mirror.CommitStatus
+	for _, j := range jobs {
+		if s := statusOf(j); s.State != "" {
+			s.URL = w.page(r)
+			list = append(list, s)
+		}
+	}
+	w.mirrors.Report(r.GitDir, r.New, list)
+}
+
+// statusOf is a job as a forge shows it. A job that was skipped has no verdict
+// and is not shown.
+func statusOf(j event.Job) mirror.CommitStatus {
+	s := mirror.CommitStatus{Context: "quire/" + strings.TrimPrefix(j.ID, "quire/"), Description: string(j.State)}
+	switch j.State {
+	case event.JobSucceeded:
+		s.State, s.Description = mirror.StateSuccess, "in "+j.Duration.Round(100*time.Millisecond).String()
+	case event.JobFailed:
+		s.State = mirror.StateFailure
+	case event.JobBlocked, event.JobCanceled:
+		s.State = mirror.StateError
+	}
+	if j.Reason != "" && s.State != mirror.StateSuccess {
+		s.Description += ": " + j.Reason
+	}
+	return s
 }
 
 // mirroring reports whether the worker must stay for mirrors: something is under

@@ -72,6 +72,8 @@ func (w *worker) settle(ctx context.Context, id string) (queued bool, err error)
 		return false, err
 	}
 	w.removeWorkspace(r)
+	w.showJobs(ctx, id)
+	w.notify(ctx, id)
 	lock.Remove()
 	return false, nil
 }

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -102,6 +103,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
+	defer w.telling.Wait() // after stopMirrors, which may tell a last thing
 	defer stopMirrors()
 	return w.work(ctx)
 }
@@ -143,6 +145,7 @@ type worker struct {
 	lock  *store.Lock // nil while it was let go of
 
 	mirrors *mirror.Keeper
+	telling sync.WaitGroup // notifications under way
 
 	children map[string]*child    // supervisors started here, by run
 	foreign  map[string]event.Run // runs whose supervisors an earlier worker started
@@ -205,6 +208,7 @@ func (w *worker) work(ctx context.Context) error {
 			}
 			if idleSince.IsZero() {
 				idleSince = time.Now()
+				debug.FreeOSMemory() // waiting takes little
 			}
 			if w.Once || time.Since(idleSince) >= w.cfg.Linger.D() {
 				left, err := w.leave(ctx)

@@ -1,0 +1,97 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"quire/internal/event"
+	"quire/internal/notify"
+	"quire/internal/secret"
+	"quire/internal/store"
+)
+
+// notifying is how long telling everybody about one run may take.
+const notifying = 2 * time.Minute
+
+// notify tells whoever the configuration names how a run ended. It does not
+// keep the worker from its work, but the worker does not leave before it is done. A
+// notification is sent once at most: one that a kill takes away is not repeated.
+func (w *worker) notify(ctx context.Context, id string) {
+	if len(w.cfg.Notify) == 0 {
+		return
+	}
+	r, err := w.store.Run(ctx, id)
+	if err == nil && r.State == event.RunReplaced {
+		return // its successor has news
+	}
+	var report notify.Report
+	if err == nil {
+		report, err = w.news(ctx, r)
+	}
+	if err != nil {
+		w.tell("notify of run "+id, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifying)
+	w.telling.Go(func() {
+		defer cancel()
+		rules, err := w.rules(ctx, r)
+		err = errors.Join(err, notify.Sender{}.Deliver(ctx, rules, report))
+		if err != nil {
+			w.Log.Error("notify", "run", r.Number, "error", err)
+		}
+	})
+}
+
+// news is what there is to tell of a run.
+func (w *worker) news(ctx context.Context, r event.Run) (notify.Report, error) {
+	report := notify.Report{Run: r}
+	var err error
+	if report.Jobs, err = w.store.Jobs(ctx, r.ID); err != nil {
+		return report, err
+	}
+	before, err := w.store.Runs(ctx, store.Filter{GitDir: r.GitDir, Ref: r.Ref, Before: r.Number, Limit: 20})
+	if err != nil {
+		return report, err
+	}
+	for _, b := range before {
+		if b.State.Final() && b.State != event.RunReplaced && b.State != event.RunCanceled {
+			report.Before = b.State
+			break
+		}
+	}
+	report.Link = w.page(r)
+	return report, nil
+}
+
+// page is where `quire serve` shows a run, "" if nobody said how it is reached.
+func (w *worker) page(r event.Run) string {
+	if w.cfg.Web.BaseURL == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/run/%d", strings.TrimRight(w.cfg.Web.BaseURL, "/"), r.Number)
+}
+
+// rules are the configuration's, with their keys. A rule whose key is not to be
+// had is left out: an unsigned message would not be believed anyway.
+func (w *worker) rules(ctx context.Context, r event.Run) ([]notify.Rule, error) {
+	vault := secret.Open(w.cfg)
+	var out []notify.Rule
+	var errs []error
+	for _, n := range w.cfg.Notify {
+		rule := notify.Rule{Repos: n.Repos, Refs: n.Refs, On: n.On, Mail: n.Mail, Webhook: n.Webhook}
+		if n.Secret != "" {
+			key, err := vault.Reveal(ctx, n.Secret, secret.Scope{GitDir: r.GitDir, Ref: r.Ref, Protected: true})
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			rule.Key = []byte(key.Reveal())
+		}
+		out = append(out, rule)
+	}
+	return out, errors.Join(errs...)
+}
