@@ -31,7 +31,8 @@ type Keeper struct {
 
 // pendingStatus is a commit status whose commit has not landed yet.
 type pendingStatus struct {
-	oid string
+	oid   string
+	fresh bool // not looked at since it came, or since something landed
 	CommitStatus
 }
 
@@ -227,6 +228,9 @@ func (k *Keeper) start(work *sync.WaitGroup, key targetKey, f func()) {
 		f()
 		k.mu.Lock()
 		delete(k.working, key)
+		for i := range k.statuses[key] {
+			k.statuses[key][i].fresh = true
+		}
 		k.mu.Unlock()
 		k.Wake() // something newer may have come meanwhile
 	})
@@ -237,6 +241,9 @@ func (k *Keeper) start(work *sync.WaitGroup, key targetKey, f func()) {
 func (k *Keeper) Busy(ctx context.Context) (busy bool, next time.Time, err error) {
 	k.mu.Lock()
 	busy = len(k.working) > 0
+	for _, list := range k.statuses {
+		busy = busy || slices.ContainsFunc(list, func(s pendingStatus) bool { return s.fresh })
+	}
 	k.mu.Unlock()
 	due, next, err := k.engine.store.DueTargets(ctx, k.engine.now())
 	return busy || len(due) > 0, next, err
@@ -255,7 +262,7 @@ func (k *Keeper) Report(gitDir, oid string, list []CommitStatus) {
 		k.mu.Lock()
 		waiting := k.statuses[key]
 		for _, s := range list {
-			waiting = append(waiting, pendingStatus{oid, s})
+			waiting = append(waiting, pendingStatus{oid, true, s})
 		}
 		k.statuses[key] = waiting[max(0, len(waiting)-maxStatuses):]
 		k.mu.Unlock()
@@ -282,6 +289,7 @@ func (k *Keeper) post(ctx context.Context, key targetKey) {
 		if landed[s.oid] {
 			ready = append(ready, s)
 		} else {
+			s.fresh = false
 			rest = append(rest, s)
 		}
 	}
