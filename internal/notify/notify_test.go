@@ -148,3 +148,29 @@ func TestMailAddressCannotBecomeAnOption(t *testing.T) {
 		}
 	}
 }
+
+func TestAMirrorsTroubleGoesToThoseWhoAskedForIt(t *testing.T) {
+	var got []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var p payload
+		if err := json.Unmarshal(body, &p); err != nil || p.Trouble == nil || p.Run != nil {
+			t.Errorf("body %s, %v", body, err)
+			return
+		}
+		got = append(got, r.Header.Get("X-Quire-Event")+" "+r.URL.Path+" "+p.Trouble.Text)
+	}))
+	defer srv.Close()
+	rules := []Rule{
+		{On: []string{OnFailed}, Webhook: srv.URL + "/runs"},
+		{On: []string{OnMirror}, Webhook: srv.URL + "/mirrors"},
+		{On: []string{OnMirror}, Repos: []string{"other"}, Webhook: srv.URL + "/other"},
+	}
+	trouble := Trouble{GitDir: "/srv/git/a.git", Mirror: "github.com", Text: "main diverged"}
+	if err := (Sender{}).Mirror(context.Background(), rules, trouble); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0] != "mirror /mirrors main diverged" {
+		t.Errorf("delivered %q", got)
+	}
+}
