@@ -27,7 +27,7 @@ func BenchmarkTrue(b *testing.B) {
 	})
 }
 
-// 1 GB through the engine, against the same by a bare exec.
+// 100 MB through the engine, against the same by a bare exec.
 func BenchmarkStream(b *testing.B) {
 	c := engine(b)
 	spec := executortest.NewSpec(b)

@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
 )
 
 func TestDockerfile(t *testing.T) {
@@ -22,9 +24,12 @@ func TestDockerfile(t *testing.T) {
 	write(t, filepath.Join(quire, "tool"), "#!/bin/sh\necho tool of "+spec.RunID+"\n")
 	write(t, filepath.Join(quire, "ci.fnl"), "(print 1)")
 	t.Cleanup(func() {
-		images, _ := c.ImageList(t.Context(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", docker.LabelContext))})
+		images, _ := c.ImageList(context.Background(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", docker.LabelContext))})
 		for _, i := range images {
-			c.ImageRemove(t.Context(), i.ID, image.RemoveOptions{Force: true})
+			// Only those of this test start from its image.
+			if info, err := c.ImageInspect(context.Background(), i.ID); err == nil && slices.Contains(info.RootFS.Layers, baseLayer(t, c)) {
+				c.ImageRemove(context.Background(), i.ID, image.RemoveOptions{Force: true})
+			}
 		}
 	})
 	made := func(s executor.Spec) (told []string, out string) {
@@ -76,4 +81,14 @@ func TestDockerfileThatFails(t *testing.T) {
 			t.Errorf("%q: %v, %v", content, x, err)
 		}
 	}
+}
+
+// baseLayer is the digest of the test image's only layer.
+func baseLayer(t testing.TB, c *client.Client) string {
+	t.Helper()
+	info, err := c.ImageInspect(context.Background(), built.image)
+	if err != nil || len(info.RootFS.Layers) != 1 {
+		t.Fatalf("%s: %+v, %v", built.image, info.RootFS, err)
+	}
+	return info.RootFS.Layers[0]
 }

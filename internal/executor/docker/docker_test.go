@@ -44,6 +44,12 @@ func TestMain(m *testing.M) {
 	status := m.Run()
 	if built.dir != "" {
 		os.RemoveAll(built.dir)
+		if c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation()); err == nil {
+			for _, name := range []string{built.image, built.image + "-other"} {
+				c.ImageRemove(context.Background(), name, image.RemoveOptions{Force: true, PruneChildren: true})
+			}
+			c.Close()
+		}
 	}
 	os.Exit(status)
 }
@@ -77,7 +83,7 @@ func build(c *client.Client, root string) (err error) {
 	if out, err := b.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the helper: %w\n%s", err, out)
 	}
-	built.image = "quire-test/busybox:latest"
+	built.image = fmt.Sprintf("quire-test/busybox:%d", os.Getpid())
 	return importImage(c, root, built.image)
 }
 

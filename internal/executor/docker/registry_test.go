@@ -2,6 +2,7 @@ package docker_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -94,7 +95,7 @@ func TestPull(t *testing.T) {
 	c := engine(t)
 	address := serve(t, executortest.Busybox(t), "amd64", "geheim")
 	name := address + "/image:1"
-	t.Cleanup(func() { c.ImageRemove(t.Context(), name, image.RemoveOptions{Force: true}) })
+	t.Cleanup(func() { c.ImageRemove(context.Background(), name, image.RemoveOptions{Force: true}) })
 
 	dir := t.TempDir()
 	t.Setenv("DOCKER_CONFIG", dir)
@@ -131,10 +132,11 @@ func TestPull(t *testing.T) {
 }
 
 func TestImagesThatCannotBeHad(t *testing.T) {
-	engine(t)
+	c := engine(t)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	address := serve(t, executortest.Busybox(t), "amd64", "")
 	foreign := serve(t, executortest.Busybox(t), "s390x", "")
+	t.Cleanup(func() { c.ImageRemove(context.Background(), foreign+"/image:1", image.RemoveOptions{Force: true}) })
 	for name, says := range map[string]string{
 		address + "/image:none": "check the name",
 		address + "/other:1":    "check the name",

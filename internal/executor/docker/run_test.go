@@ -116,7 +116,8 @@ func TestAJobsOwnImage(t *testing.T) {
 	c := engine(t)
 	root := executortest.Busybox(t)
 	write(t, filepath.Join(root, "etc", "os-name"), "other\n")
-	if err := importImage(c, root, "quire-test/other:1", "ENV FROM_IMAGE=yes", "ENV PATH=/bin:/image"); err != nil {
+	other := built.image + "-other"
+	if err := importImage(c, root, other, "ENV FROM_IMAGE=yes", "ENV PATH=/bin:/image"); err != nil {
 		t.Fatal(err)
 	}
 	x := start(t, executortest.NewSpec(t))
@@ -125,7 +126,7 @@ func TestAJobsOwnImage(t *testing.T) {
 		all.Go(func() {
 			var out bytes.Buffer
 			exit, err := x.Exec(t.Context(), executor.Command{
-				Argv: []string{"sh", "-c", "cat /etc/os-name; echo $FROM_IMAGE $PATH; echo shared >> f"}, Image: "quire-test/other:1",
+				Argv: []string{"sh", "-c", "cat /etc/os-name; echo $FROM_IMAGE $PATH; echo shared >> f"}, Image: other,
 				Env: []string{"PATH=" + os.Getenv("PATH")}, // the machine's, which means nothing there
 			}, &out, &out)
 			if err != nil || exit.Code != 0 || out.String() != "other\nyes /bin:/image\n" {

@@ -48,6 +48,7 @@ func sshDialer(host string) (func(context.Context, string, string) (net.Conn, er
 		if err := c.Start(); err != nil {
 			return nil, err
 		}
+		conn.wait = sync.OnceFunc(func() { c.Wait() }) // its status says nothing that it has not said
 		return conn, nil
 	}, nil
 }
@@ -60,11 +61,13 @@ type sshConn struct {
 	host string
 	said safeBuffer
 	once sync.Once
+	wait func() // for the process's end; it may be called again
 }
 
 func (c *sshConn) Read(b []byte) (int, error) {
 	n, err := c.out.Read(b)
 	if n == 0 && err != nil {
+		c.wait() // what it said is complete then
 		if said := c.said.line(); said != "" {
 			return 0, fmt.Errorf("ssh: %s", said)
 		}
@@ -81,7 +84,7 @@ func (c *sshConn) Close() error {
 	c.once.Do(func() {
 		c.in.Close()
 		c.cmd.Process.Kill()
-		c.cmd.Wait()
+		c.wait()
 	})
 	return nil
 }

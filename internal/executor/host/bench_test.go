@@ -46,13 +46,13 @@ func BenchmarkTrue(b *testing.B) {
 	}
 }
 
-// 1 GB through the pipe into a file, against the same command straight into a
+// 100 MB through the pipe into a file, against the same command straight into a
 // file.
 func BenchmarkStream(b *testing.B) {
 	x := open(b, executortest.NewSpec(b))
 	defer x.Close(b.Context())
 	dir := b.TempDir()
-	argv := []string{"head", "-c", "1000000000", "/dev/zero"}
+	argv := []string{"head", "-c", "100000000", "/dev/zero"}
 	file := func(name string, fill func(*os.File)) func() {
 		return func() {
 			f, err := os.Create(filepath.Join(dir, name))

@@ -54,9 +54,14 @@ type stream struct {
 	err error
 }
 
-// chunk is how much is read at once: as much as a pipe holds by itself
-// (pipe(7)), so that a command that writes much is seldom waited for.
-const chunk = 64 << 10
+// chunk is how much is read at once, and depth how much the pipe of the
+// standard output holds, if the user may have so much in pipes (pipe(7)): with
+// the usual 64 KiB a command that writes much and its reader wait for each other
+// a third of the time.
+const (
+	chunk = 256 << 10
+	depth = 1 << 20
+)
 
 var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
@@ -68,11 +73,14 @@ func openOutput(stdout, stderr io.Writer) (*output, error) {
 	if Same(stdout, stderr) {
 		writers = writers[:1]
 	}
-	for _, w := range writers {
+	for i, w := range writers {
 		r, end, err := os.Pipe()
 		if err != nil {
 			o.abandon()
 			return nil, fmt.Errorf("a pipe for the command's output: %w", err)
+		}
+		if i == 0 {
+			unix.FcntlInt(end.Fd(), unix.F_SETPIPE_SZ, depth)
 		}
 		if w == nil {
 			w = io.Discard
