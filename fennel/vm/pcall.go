@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -28,30 +29,18 @@ func PCall(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
 
 // protect is PCall that returns the context's error like any other.
 func protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
-	base := registerTop(L) - nargs
-	unwound := false
-	unwind := &lua.LFunction{IsG: true, Env: hidden, GFunction: func(L *lua.LState) int {
-		keepOuterUpvalues(L)
-		if mended := mendMessage(L, L.Get(1)); mended != nil {
-			L.Replace(1, mended)
-		}
-		if handler != nil {
-			L.Push(handler)
-			L.Push(L.Get(1))
-			L.Call(1, 1)
-		}
-		closeUpvalues(L, base)
-		unwound = true
-		return 1
-	}}
+	g := guards.Get().(*guard)
+	g.base, g.handler, g.unwound = registerTop(L)-nargs, handler, false
 	keepOuterUpvalues(L)
-	err := L.PCall(nargs, nret, unwind)
+	err := L.PCall(nargs, nret, g.fn)
 	keepOuterUpvalues(L)
+	if err != nil && !g.unwound {
+		closeUpvalues(L, g.base)
+	}
+	g.handler = nil
+	guards.Put(g)
 	if err == nil {
 		return nil
-	}
-	if !unwound {
-		closeUpvalues(L, base)
 	}
 	var api *lua.ApiError
 	if !errors.As(err, &api) {
@@ -61,6 +50,37 @@ func protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) error {
 		api.Object = mended
 	}
 	return api
+}
+
+// guard is the error handler that gopher-lua gets: it calls the program's own
+// and closes what has to be closed. They are kept, since pcall is called far
+// more often than it catches anything.
+type guard struct {
+	fn      *lua.LFunction
+	base    int // the first register of the functions that may die
+	handler *lua.LFunction
+	unwound bool
+}
+
+var guards = sync.Pool{New: func() any {
+	g := new(guard)
+	g.fn = &lua.LFunction{IsG: true, Env: hidden, GFunction: g.unwind}
+	return g
+}}
+
+func (g *guard) unwind(L *lua.LState) int {
+	keepOuterUpvalues(L)
+	if mended := mendMessage(L, L.Get(1)); mended != nil {
+		L.Replace(1, mended)
+	}
+	if g.handler != nil {
+		L.Push(g.handler)
+		L.Push(L.Get(1))
+		L.Call(1, 1)
+	}
+	closeUpvalues(L, g.base)
+	g.unwound = true
+	return 1
 }
 
 // errorValue is the Lua value of an error that PCall returned.
