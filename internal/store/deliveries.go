@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -120,8 +121,11 @@ func (s *Store) Send(ctx context.Context, sending []Delivery, at time.Time) erro
 // Settle records what became of deliveries: Put, Sent, Ours always; state,
 // error and next attempt only while nobody wants something newer of the ref,
 // which is then left waiting.
+//
+// It survives this process, and not always a power cut: then the delivery is in
+// flight again, as it was, and the next attempt finds out what is true.
 func (s *Store) Settle(ctx context.Context, settled []Delivery) error {
-	return s.change(ctx, "record deliveries", func(tx *sql.Tx) error {
+	return s.changeSoon(ctx, "record deliveries", func(tx *sql.Tx) error {
 		st, err := tx.PrepareContext(ctx, `
 			UPDATE deliveries SET put = ?4, sent = ?5, ours = ?6,
 				state   = CASE WHEN want = ?7 THEN ?8 ELSE 'waiting' END,
@@ -144,6 +148,36 @@ func (s *Store) Settle(ctx context.Context, settled []Delivery) error {
 		}
 		return nil
 	})
+}
+
+// changeSoon is change without waiting for the disk, which is most of what a
+// change costs. It is for what can be found out again.
+func (s *Store) changeSoon(ctx context.Context, what string, f func(*sql.Tx) error) (err error) {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, explain(err))
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL"); err != nil {
+		return fmt.Errorf("%s: %w", what, explain(err))
+	}
+	defer func() {
+		// The connection is everybody's, and others rely on the disk.
+		_, back := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = FULL")
+		err = errors.Join(err, explain(back))
+	}()
+	tx, err := conn.BeginTx(ctx, nil)
+	if err == nil {
+		if err = f(tx); err == nil {
+			err = tx.Commit()
+		} else {
+			tx.Rollback() // its error would hide the cause
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, explain(err))
+	}
+	return nil
 }
 
 const deliveryColumns = `git_dir, url, ref, want, seq, put, sent, ours, state, there, attempts, since, next_at, at, class, error`
