@@ -26,6 +26,7 @@ const patience = 10 * time.Minute
 // is settled exactly; otherwise the refs are compared with where they were when
 // last known. It reports whether it put something into the spool.
 func (w *worker) recover(ctx context.Context) (found bool) {
+	w.undecided = false
 	if w.Hooked == nil {
 		return false
 	}
@@ -92,6 +93,7 @@ func (w *worker) recoverIn(ctx context.Context, gitDir string) (found bool, err 
 		return false, nil
 	}
 	if pushing(gitDir) && !w.long(push) || w.reported(gitDir) {
+		w.undecided = true
 		return false, nil
 	}
 	if len(gone) > 0 {
@@ -160,6 +162,7 @@ func (w *worker) settleIntents() (found bool) {
 			continue
 		}
 		if err != nil || pushing(p.GitDir) {
+			w.undecided = true
 			continue
 		}
 		got, err := w.settleIntent(p)

@@ -155,6 +155,7 @@ type worker struct {
 
 	settledOld bool               // what an earlier worker left half done was looked for
 	moved      map[move]time.Time // refs found elsewhere than expected, and since when
+	undecided  bool               // a ref has moved, and its push may still be reported
 	collected  map[string]bool    // repositories whose old runs were removed
 }
 
@@ -203,7 +204,9 @@ func (w *worker) work(ctx context.Context) error {
 		case busy:
 			idleSince = time.Time{}
 		default:
-			if w.idle(ctx) { // it found work
+			// Once when the work is done, and again while a push is under way
+			// that may or may not be reported.
+			if (idleSince.IsZero() || w.undecided) && w.idle(ctx) {
 				continue
 			}
 			if idleSince.IsZero() {
@@ -211,6 +214,9 @@ func (w *worker) work(ctx context.Context) error {
 				debug.FreeOSMemory() // waiting takes little
 			}
 			if w.Once || time.Since(idleSince) >= w.cfg.Linger.D() {
+				if !w.Once && w.idle(ctx) { // what came about while it waited
+					continue
+				}
 				left, err := w.leave(ctx)
 				if left || err != nil {
 					return err
