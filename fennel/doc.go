@@ -19,12 +19,23 @@
 // state which is made the first time it is needed, with the environment the reference describes: no file writing, no
 // processes, no debug library. Macro modules come from [Options].LoadModule.
 //
+// A macro that never ends is stopped by [Options].Context, or by the context of the state it runs in. Everything else
+// ends by itself: nesting, chains and the forms that macros make are bounded.
+//
 // # In a running state
 //
 // A [Compiler] is the compile-time world of one running lua.LState: what (require :fennel) offers to scripts. Its
 // macros run in that same state, so that a script may pass functions, scopes and environments to fennel.eval.
-// [Compiler.Module] gives the compile half of the module table (eval, compile-string, parser, list, sym, scope,
-// metadata, doc, syntax, …); what finds files, prints values, or talks to a person is added by the caller.
+// [Install] makes the whole module; [Compiler.Module] is the half that compiles (eval, compile-string, parser, list,
+// sym, scope, metadata, doc, syntax, …).
+//
+// # Inside
+//
+// reader.go makes nodes (node.go) of bytes. compile.go turns them into statements and expressions of gopher-lua's
+// syntax tree, by way of special forms (specials_*.go) and built-in macros (macros_*.go, match.go), which are Go
+// functions; scope.go says what names mean, destructure.go what patterns bind. macroenv.go is the environment of a
+// program's own macros, luavalue.go the tables they see. luacode compiles the tree around gopher-lua's faults, or
+// prints it.
 //
 // What this package refuses to do: it has no opinion on which files exist, reads none itself unless the
 // embedder's LoadModule does, and never writes to the terminal except through [Options].Warn.

@@ -53,6 +53,7 @@ func evaluate(L *lua.LState, k *fennel.Compiler, src string) string {
 	opts.RawSetString("filename", lua.LString("t.fnl"))
 	opts.RawSetString("allowedGlobals", lua.LFalse)
 	opts.RawSetString("error-pinpoint", lua.LFalse)
+	opts.RawSetString("warn", L.NewFunction(func(*lua.LState) int { return 0 }))
 	L.SetTop(0)
 	L.Push(k.Module().RawGetString("eval"))
 	L.Push(lua.LString(src))
