@@ -33,11 +33,11 @@ func (s *suite) memory(t *testing.T) {
 
 func (s *suite) pids(t *testing.T) {
 	p := s.openWith(t, func(spec *executor.Spec) { spec.Limits.PIDs = 20 })
-	o := p.sh(t, "i=0; while [ $i -lt 100 ]; do sleep 30 & i=$((i+1)); done; wait")
+	o := p.sh(t, "i=0; while [ $i -lt 100 ]; do sleep "+far+"3 & i=$((i+1)); done; wait")
 	if o.Code == 0 || o.Limit != "pids" {
 		t.Errorf("a hundred processes: %+v", o)
 	}
-	p.nothing(t, "sleep\x0030")
+	p.nothing(t, far+"3")
 	if o := p.sh(t, "sleep 0.01 & sleep 0.01 & wait; echo done"); o.out != "done\n" || o.Limit != "" {
 		t.Errorf("three processes: %+v", o)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,7 +41,7 @@ type Command struct {
 var own = struct {
 	sync.Mutex
 	mains map[int]*Command
-	dying []int // keepers of sandboxes that have ended
+	dying []int // children that have ended and could not be reaped yet
 }{mains: map[int]*Command{}}
 
 // Start starts a program as the leader of a session of its own, with the mark
@@ -157,13 +158,18 @@ func (c *Command) Left() ([]Process, error) {
 	}
 	below(all, in)
 	var left []Process
+	ended := false
 	for _, p := range all {
 		switch {
-		case p.zombie() && orphan(p): // whose command it was does not matter
-			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
-		case in[p.PID] && !p.Dead() && p.PID != c.keeper:
+		case !in[p.PID] || p.PID == c.keeper || own.mains[p.PID] != nil && p.Dead():
+		case p.Dead():
+			ended = true
+		default:
 			left = append(left, p)
 		}
+	}
+	if ended && len(left) == 0 && c.keeper == 0 {
+		reapOrphans()
 	}
 	return left, nil
 }
@@ -172,12 +178,18 @@ func (c *Command) leftInLeaf() ([]Process, error) {
 	if !c.leaf.empty() {
 		var left []Process
 		for _, pid := range c.leaf.pids() {
-			if p, err := Look(pid); err == nil && !p.Dead() && pid != c.keeper && !slices.Contains(own.dying, pid) {
+			p, err := Look(pid)
+			if err != nil || pid == c.keeper || slices.Contains(own.dying, pid) {
+				continue
+			}
+			c.orphans = c.orphans || pid != c.main.Pid
+			if !p.Dead() {
 				left = append(left, p)
-				c.orphans = c.orphans || p.PID != c.main.Pid
 			}
 		}
-		return left, nil
+		if len(left) > 0 {
+			return left, nil
+		}
 	}
 	// What has ended is not in the cgroup but may wait to be reaped by us. With
 	// other commands running it is looked for only if this one is known to have
@@ -221,16 +233,48 @@ func childless() bool {
 	return errors.Is(err, unix.ECHILD)
 }
 
-// reapOrphans takes the zombies of orphans off the table.
-func reapOrphans() {
-	all, err := table()
-	if err != nil {
+// reap takes an ended orphan off the table. One that the kernel is still taking
+// down is waited for a little, and else left for later.
+func reap(pid int) {
+	if slices.Contains(own.dying, pid) {
 		return
 	}
-	for _, p := range all {
-		if p.zombie() && orphan(p) {
-			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
+	for pause := 50 * time.Microsecond; pause < 20*time.Millisecond; pause *= 2 {
+		got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		if got == pid || errors.Is(err, unix.ECHILD) {
+			return
 		}
+		time.Sleep(pause)
+	}
+	own.dying = append(own.dying, pid)
+}
+
+// reapOrphans takes the zombies of orphans off the table. One whose parent is
+// ending too will be an orphan in a moment, and is waited for a little.
+func reapOrphans() {
+	for range 20 {
+		all, err := table()
+		if err != nil {
+			return
+		}
+		ending := map[int]bool{}
+		for _, p := range all {
+			ending[p.PID] = p.Dead()
+		}
+		soon := false
+		for _, p := range all {
+			switch {
+			case !p.Dead() || own.mains[p.PID] != nil || slices.Contains(own.dying, p.PID):
+			case orphan(p):
+				reap(p.PID)
+			case ending[p.Parent] && p.Session != ownSession():
+				soon = true
+			}
+		}
+		if !soon {
+			return
+		}
+		time.Sleep(200 * time.Microsecond)
 	}
 }
 
