@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"quire/hooks/install"
 	"quire/internal/config"
+	"quire/internal/executor/docker"
 	"quire/internal/executor/procs"
 	"quire/internal/worker"
 )
@@ -35,7 +37,7 @@ and a second one leaves at once. It leaves when there was nothing to do for
 				Once:   once,
 				Log:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
 				Hooked: hooked,
-				Kill:   endRun,
+				Kill:   func(ctx context.Context, runID string) error { return endRun(ctx, cfg, runID) },
 			})
 		},
 	}
@@ -49,9 +51,19 @@ func hooked(gitDir string) bool {
 	return err == nil && install.Ours(filepath.Join(repo.HooksDir, install.PostReceive))
 }
 
-// endRun ends everything that is left of a run whose supervisor is dead.
-func endRun(ctx context.Context, runID string) error {
-	return procs.KillRun(ctx, runID)
+// endRun ends everything that is left of a run whose supervisor is dead: its
+// processes, and its containers, networks and volumes.
+func endRun(ctx context.Context, cfg *config.Config, runID string) error {
+	err := procs.KillRun(ctx, runID)
+	uses := cfg.Executor.Default == "docker"
+	for _, rule := range cfg.Executor.For {
+		uses = uses || rule.Use == "docker"
+	}
+	if uses {
+		runs := filepath.Join(cfg.StateDir, "runs")
+		err = errors.Join(err, docker.Sweep(ctx, runs, func(id string) bool { return id != runID }))
+	}
+	return err
 }
 
 // startWorker makes sure that a worker sees what was just asked for.

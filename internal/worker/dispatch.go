@@ -119,6 +119,7 @@ func (w *worker) ended(ctx context.Context, r event.Run, status syscall.WaitStat
 	}
 	if !queued {
 		delete(w.backoff, r.ID)
+		delete(w.told, waits(r))
 		delete(w.collected, r.GitDir)
 		return
 	}
@@ -139,11 +140,10 @@ func statusWord(s syscall.WaitStatus) string {
 // sayWaiting tells the pushers of queued runs that all places are taken, once.
 func (w *worker) sayWaiting(runs []event.Run) {
 	for _, r := range runs {
-		key := "waits " + r.ID
-		if w.told[key] {
+		if w.told[waits(r)] {
 			continue
 		}
-		w.told[key] = true
+		w.told[waits(r)] = true
 		d := runlog.RunDir(w.cfg.StateDir, r.ID)
 		if _, err := os.Stat(d.PushLog()); err == nil {
 			continue // said by an earlier worker
@@ -156,6 +156,8 @@ func (w *worker) sayWaiting(runs []event.Run) {
 		say(d, report(r).Waits(what))
 	}
 }
+
+func waits(r event.Run) string { return "waits " + r.ID }
 
 // say adds a line to a run's report, if there is room for it.
 func say(d runlog.Dir, text string) {

@@ -1,7 +1,10 @@
 package worker
 
 import (
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -74,11 +77,49 @@ func TestWhichRefsHaveRuns(t *testing.T) {
 	}
 }
 
-func TestPushesAtOnceAreAllRecordedAndRunOnce(t *testing.T) {
-	n := 50
-	if testing.Short() {
-		n = 10
+var (
+	pushesToOne  = flag.Int("pushes", 50, "pushes at once to one repository")
+	pushesToMany = flag.Int("pushes.many", 40, "pushes at once to ten repositories")
+)
+
+func TestPushesAtOnceToManyRepositories(t *testing.T) {
+	w := newWorld(t, "max_runs = 4\n")
+	var repos []*repo
+	for i := range 10 {
+		r := w.repo(fmt.Sprintf("r%d", i))
+		r.commit(`(runtime.run "true")`)
+		repos = append(repos, r)
 	}
+	var wg sync.WaitGroup
+	for i := range *pushesToMany {
+		r := repos[i%len(repos)]
+		wg.Go(func() {
+			out, err := r.tryGit(r.work, "push", "-q", "-o", "ci.wait=none", "origin", fmt.Sprintf("HEAD:refs/heads/b%d", i))
+			if err != nil || strings.Contains(out, "error") {
+				t.Errorf("push %d: %v\n%s", i, err, out)
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for _, r := range w.waitOver(*pushesToMany) {
+		if key := r.GitDir + r.Ref; r.State != event.RunSucceeded || seen[key] {
+			t.Errorf("run %d of %s: %s, %s", r.Number, key, r.State, r.Reason)
+		} else {
+			seen[key] = true
+		}
+	}
+	if len(seen) != *pushesToMany {
+		t.Errorf("%d runs of %d pushes", len(seen), *pushesToMany)
+	}
+	w.checkInvariants()
+	if log, err := os.ReadFile(filepath.Join(w.root, "worker.log")); err != nil || strings.Contains(string(log), "locked") {
+		t.Errorf("worker.log: %v\n%s", err, log)
+	}
+}
+
+func TestPushesAtOnceAreAllRecordedAndRunOnce(t *testing.T) {
+	n := *pushesToOne
 	w := newWorld(t, "max_runs = 4\n")
 	r := w.repo("project")
 	r.commit(`(runtime.run "true")`)

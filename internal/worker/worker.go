@@ -293,6 +293,9 @@ func (w *worker) tell(what string, err error) {
 		return
 	}
 	key := what + ": " + err.Error()
+	if len(w.told) > 1000 { // a worker may stay for months
+		clear(w.told)
+	}
 	if !w.told[key] {
 		w.told[key] = true
 		w.Log.Error(what, "error", err)
