@@ -43,11 +43,7 @@ var passed = []string{
 
 // openSession prepares a session. Close it.
 func openSession(gitDir string, to remote, cred credential, secretName string, knownHosts []string) (*session, error) {
-	base := os.TempDir()
-	if len(base) > 64 {
-		base = "/tmp" // a socket's path has at most 107 bytes (unix(7))
-	}
-	dir, err := os.MkdirTemp(base, "quire-mirror-") // mode 0700
+	dir, err := privateDir()
 	if err != nil {
 		return nil, fmt.Errorf("mirror: %w", err)
 	}
@@ -57,6 +53,22 @@ func openSession(gitDir string, to remote, cred credential, secretName string, k
 		return nil, err
 	}
 	return s, nil
+}
+
+// privateDir makes a directory of mode 0700, in memory where there is such a
+// place: five small files made and removed on a disk cost a push of one commit
+// some 2 ms, a twentieth of it.
+func privateDir() (string, error) {
+	base := os.Getenv("TMPDIR")
+	if base == "" {
+		if dir, err := os.MkdirTemp("/dev/shm", "quire-mirror-"); err == nil {
+			return dir, nil
+		}
+	}
+	if base == "" || len(base) > 64 {
+		base = "/tmp" // a socket's path has at most 107 bytes (unix(7))
+	}
+	return os.MkdirTemp(base, "quire-mirror-")
 }
 
 func (s *session) prepare(gitDir string, knownHosts []string) error {
