@@ -260,3 +260,29 @@ func BenchmarkCompiledCode(b *testing.B) {
 		}
 	}
 }
+
+// TestCodeIsWhatTheReferenceMakes compares instructions, which a noisy machine does not change: the same code takes
+// the same time.
+func TestCodeIsWhatTheReferenceMakes(t *testing.T) {
+	for _, s := range speeds {
+		ours, err := fennel.Compile([]byte(s.src), fennel.Options{Filename: s.name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := luacode.Load(s.reference, s.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, m := instructions(ours), instructions(theirs); n > m {
+			t.Errorf("%s: %d instructions, the reference's text has %d\n%s\n%s", s.name, n, m, ours, theirs)
+		}
+	}
+}
+
+func instructions(p *lua.FunctionProto) int {
+	n := len(p.Code)
+	for _, inner := range p.FunctionPrototypes {
+		n += instructions(inner)
+	}
+	return n
+}
