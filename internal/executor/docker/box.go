@@ -15,10 +15,10 @@ import (
 	"quire/internal/executor/docker/inside"
 	"quire/internal/executor/local"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
-	"github.com/docker/docker/client"
 )
 
 // box is the container in which an image's commands run.
@@ -115,7 +115,7 @@ func (d *Executor) start(ctx context.Context, image, name string) (string, error
 // remove ends and removes a container, and says that it has stopped.
 func (d *Executor) remove(ctx context.Context, id, name string) error {
 	err := d.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	if err != nil && !client.IsErrNotFound(err) {
+	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("removing container %s: %s", name, oneLine(err))
 	}
 	d.spec.Container(false, name)

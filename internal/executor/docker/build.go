@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	dockerbuild "github.com/docker/docker/api/types/build"
-	"github.com/docker/docker/client"
 )
 
 // LabelContext is on images that were built here, with their context's hash.
@@ -43,7 +43,7 @@ func (d *Executor) build(ctx context.Context, dir string) (string, error) {
 	tag := "quire/built:" + sum[:32]
 	if _, err := d.engine.ImageInspect(ctx, tag); err == nil {
 		return tag, nil
-	} else if !client.IsErrNotFound(err) {
+	} else if !errdefs.IsNotFound(err) {
 		return "", fmt.Errorf("the image of .quire/Dockerfile: %s", oneLine(err))
 	}
 	written, err := writtenCredentials()

@@ -16,6 +16,7 @@ import (
 
 	"quire/internal/executor"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
 )
 
@@ -106,7 +107,7 @@ func (d *Executor) Close(ctx context.Context) error {
 		errs = append(errs, s.close(ctx, d))
 	}
 	if network != "" {
-		if err := d.engine.NetworkRemove(ctx, network); err != nil && !client.IsErrNotFound(err) {
+		if err := d.engine.NetworkRemove(ctx, network); err != nil && !errdefs.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("removing network %s: %w", network, err))
 		}
 	}

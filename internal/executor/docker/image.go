@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
-	"github.com/docker/docker/client"
 )
 
 // resolve finds the run's image: the pipeline's, else the one that
@@ -42,7 +42,7 @@ func (d *Executor) need(ctx context.Context, name string) error {
 		return fmt.Errorf("image %q: not an image's name: %w", name, err)
 	}
 	info, err := d.engine.ImageInspect(ctx, name)
-	if client.IsErrNotFound(err) {
+	if errdefs.IsNotFound(err) {
 		if err := d.pull(ctx, name); err != nil {
 			return err
 		}

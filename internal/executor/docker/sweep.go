@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
-	"github.com/docker/docker/client"
 )
 
 // Sweep removes the containers, networks and volumes of runs whose supervisor
@@ -32,7 +32,7 @@ func Sweep(ctx context.Context, runsDir string, keep func(runID string) bool) er
 	dead := func(labels map[string]string) bool { return labels[LabelRun] != "" && !keep(labels[LabelRun]) }
 	var errs []error
 	failed := func(what, name string, err error) {
-		if err != nil && !client.IsErrNotFound(err) {
+		if err != nil && !errdefs.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("removing %s %s: %s", what, name, oneLine(err)))
 		}
 	}

@@ -22,7 +22,7 @@ func input(b []byte) (*os.File, error) {
 		return nil, fmt.Errorf("standard input: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "stdin")
-	if _, err := f.Write(b); err == nil {
+	if _, err = f.Write(b); err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
