@@ -37,6 +37,9 @@ func (s *supervision) caches(p *pipeline.Pipeline, use string) ([]executor.Mount
 				if !filepath.IsLocal(target) {
 					return nil, fmt.Errorf("cache %s: the path %s leads out of the workspace", c.Name, path)
 				}
+				if err := s.exclude(target); err != nil {
+					return nil, fmt.Errorf("cache %s: %w", c.Name, err)
+				}
 				if use == "host" {
 					if err := s.linkCache(target, dir); err != nil {
 						return nil, fmt.Errorf("cache %s: %w", c.Name, err)
@@ -49,6 +52,19 @@ func (s *supervision) caches(p *pipeline.Pipeline, use string) ([]executor.Mount
 		}
 	}
 	return out, nil
+}
+
+// exclude keeps a cache out of the workspace's git status.
+func (s *supervision) exclude(target string) error {
+	f, err := os.OpenFile(filepath.Join(s.workspace, ".git", "info", "exclude"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "/%s\n", target)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 func (s *supervision) linkCache(target, dir string) error {

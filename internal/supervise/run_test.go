@@ -497,3 +497,22 @@ func TestALocalRun(t *testing.T) {
 		t.Errorf("outside of a checkout: %v", err)
 	}
 }
+
+func TestACacheIsKeptBetweenRunsAndOutOfTheCommit(t *testing.T) {
+	b := newBench(t)
+	for n := range 2 {
+		r := b.run(head+`
+(ci.cache :mine ["deep/kept"])
+(ci.job :a [:quire/push] (fn [] (runtime.run "echo x >> deep/kept/f; wc -l < deep/kept/f; git status --porcelain")))`, nil)
+		if r.State != event.RunSucceeded {
+			t.Fatalf("%s: %s\n%s", r.State, r.Reason, r.report)
+		}
+		if got, want := r.log(t, "a", 1), fmt.Sprintf("%d\n", n+1); got != want {
+			t.Errorf("log %q, want %q", got, want)
+		}
+	}
+	r := b.run(head+`(ci.cache :mine ["../../out"]) (ci.job :a [:quire/push] (fn [] nil))`, nil)
+	if r.State != event.RunFailed || !strings.Contains(r.Reason, "leads out of the workspace") {
+		t.Errorf("%s: %s", r.State, r.Reason)
+	}
+}
