@@ -113,3 +113,18 @@ func TestExcerpt(t *testing.T) {
 		}
 	}
 }
+
+// TestMacrosNeedNoGlobals uses every built-in macro in a program that may use no global but its own.
+func TestMacrosNeedNoGlobals(t *testing.T) {
+	for _, src := range []string{
+		"(case x [a] a {:k b} b (where (or [1 c] [c 1])) c)", "(case x [a & r] r)", "(match x [a] a)",
+		"(case-try x [a] a b b)", "(with-open [f x] f)", "(fn [...] (with-open [f x] f))", "(lambda [a] a)",
+		"(icollect [_ v (x)] v)", "(icollect [_ v (x) &into [1]] v)", "(collect [k v (x)] k v)", "(fcollect [i 1 2] i)",
+		"(?. x :a :b)", "(-?> x (x))", "(doto x (x))", "(partial x 1)", "(accumulate [s 0 _ v (x)] s)",
+		"(let [[a & r] x {: k & more} x] more)", "(fn [a & r] r)", "(assert-repl x)", "(macrodebug (when x x) true)",
+	} {
+		if _, err := fennel.Compile([]byte(src), fennel.Options{AllowedGlobals: []string{"x"}}); err != nil {
+			t.Errorf("%s\n%v", src, err)
+		}
+	}
+}

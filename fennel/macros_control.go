@@ -29,10 +29,9 @@ func macroWithOpen(e *expansion, x *List) Node {
 		}
 		closer.Items = append(closer.Items, e.call(":", bindings.Items[i], e.str("close")))
 	}
-	closer.Items = append(closer.Items, e.call("if", okSym, varg, e.call("error", varg, e.num(0))))
-	closer.Items[len(closer.Items)-1].(*List).Items[3].(*List).Items[0] = e.multi("_G.error")
+	closer.Items = append(closer.Items, e.call("if", okSym, varg, e.list(e.multi("_G.error"), varg, e.num(0))))
 	module := e.c.moduleName()
-	loaded := e.call("?.", e.sym("_G"), e.str("package"), e.str("loaded"), e.str(module))
+	loaded := e.call("?.", e.multi("_G"), e.str("package"), e.str("loaded"), e.str(module))
 	none := &Table{Pos: e.at, Keys: []Node{e.str("traceback")}, Vals: []Node{e.call("hashfn", e.str(""))}}
 	traceback := e.call(".", e.call("or", loaded, e.multi("_G.debug"), none), e.str("traceback"))
 	var run Node
@@ -144,7 +143,7 @@ func macroAssertRepl(e *expansion, x *List) Node {
 		}
 	}
 	packer := e.call("hashfn", e.call("doto", e.seq(e.sym("$...")),
-		e.call("tset", e.str("n"), e.call("select", e.str("#"), e.sym("$...")))))
+		e.call("tset", e.str("n"), e.list(e.multi("select"), e.str("#"), e.sym("$...")))))
 	field := func(obj *Sym, name string) Node { return e.call(".", obj, e.str(name)) }
 	setField := func(obj *Sym, name string, val Node) Node { return e.call("tset", obj, e.str(name), val) }
 	return e.call("let", e.seq(
@@ -156,10 +155,10 @@ func macroAssertRepl(e *expansion, x *List) Node {
 		e.call("if", e.call("not", cond),
 			e.call("let", e.seq(
 				opts, &Table{Pos: e.at, Keys: []Node{e.str("assert-repl?")}, Vals: []Node{&Bool{Pos: e.at, Val: true}}},
-				fennel, e.call("require", e.str(e.c.moduleName())),
+				fennel, e.list(e.multi("require"), e.str(e.c.moduleName())),
 				locals, all),
 				setField(opts, "message", e.list(field(fennel, "traceback"), message)),
-				e.call("each", e.seq(k, v, e.call("pairs", e.sym("_G"))),
+				e.call("each", e.seq(k, v, e.list(e.multi("pairs"), e.multi("_G"))),
 					e.call("when", e.call("=", e.nil(), e.call(".", locals, k)), e.call("tset", locals, k, v))),
 				setField(opts, "env", locals),
 				e.list(e.multi("_G.assert"), e.list(field(fennel, "repl"), opts))),

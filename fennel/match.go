@@ -268,7 +268,7 @@ func (m *matching) tablePattern(val, n Node, pins map[string]Node, mode patternM
 					failAt(m.x, "expected & rest argument before last parameter")
 				}
 				rest := p.Items[i+1]
-				tail := e.call("select", e.num(float64(i+1)),
+				tail := e.list(e.multi("select"), e.num(float64(i+1)),
 					e.list(e.call("or", e.multi("table.unpack"), e.multi("_G.unpack")), val))
 				if _, plain := rest.(*Sym); !plain {
 					o := m.tablePattern(e.call("pick-values", e.num(1), tail), rest, pins, mode, false)
