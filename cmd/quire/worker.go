@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 	"quire/internal/config"
 	"quire/internal/executor/docker"
 	"quire/internal/executor/procs"
+	"quire/internal/runlog"
 	"quire/internal/worker"
 )
 
@@ -52,18 +54,18 @@ func hooked(gitDir string) bool {
 }
 
 // endRun ends everything that is left of a run whose supervisor is dead: its
-// processes, and its containers, networks and volumes.
+// processes, and its containers where the configuration uses any.
 func endRun(ctx context.Context, cfg *config.Config, runID string) error {
 	err := procs.KillRun(ctx, runID)
-	uses := cfg.Executor.Default == "docker"
-	for _, rule := range cfg.Executor.For {
-		uses = uses || rule.Use == "docker"
-	}
-	if uses {
-		runs := filepath.Join(cfg.StateDir, "runs")
+	if usesDocker(cfg) {
+		runs := filepath.Dir(string(runlog.RunDir(cfg.StateDir, runID)))
 		err = errors.Join(err, docker.Sweep(ctx, runs, func(id string) bool { return id != runID }))
 	}
 	return err
+}
+
+func usesDocker(cfg *config.Config) bool {
+	return cfg.Executor.Default == "docker" || slices.ContainsFunc(cfg.Executor.For, func(r config.ExecutorRule) bool { return r.Use == "docker" })
 }
 
 // startWorker makes sure that a worker sees what was just asked for.
