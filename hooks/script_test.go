@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -70,19 +71,22 @@ func TestScripts(t *testing.T) {
 		Setup:     setup,
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"answer-none": answerNone,
-			"answer-torn": answerTorn,
-			"await":       awaitFile,
-			"event":       printEvent,
-			"hold-worker": holdWorker,
-			"run-ends":    runEnds,
-			"run-says":    runSays,
-			"spooled":     spooled,
-			"sshd":        startSSHD,
-			"take":        take,
-			"mount-tmpfs": mountTmpfs,
-			"remount-ro":  remountReadOnly,
-			"fill":        fill,
+			"await-idle":     awaitIdle,
+			"answer-none":    answerNone,
+			"answer-torn":    answerTorn,
+			"await":          awaitFile,
+			"await-runs":     awaitRuns,
+			"event":          printEvent,
+			"hold-worker":    holdWorker,
+			"release-worker": releaseWorker,
+			"run-ends":       runEnds,
+			"run-says":       runSays,
+			"spooled":        spooled,
+			"sshd":           startSSHD,
+			"take":           take,
+			"mount-tmpfs":    mountTmpfs,
+			"remount-ro":     remountReadOnly,
+			"fill":           fill,
 		},
 	})
 }
@@ -172,6 +176,17 @@ func awaitFile(ts *testscript.TestScript, _ bool, args []string) {
 	}))
 }
 
+// await-runs waits until every run is over in the history too, which is a moment
+// after its report has ended.
+func awaitRuns(ts *testscript.TestScript, _ bool, _ []string) {
+	check(ts, await("the runs to be over", func() bool {
+		cmd := exec.Command(filepath.Join(prefix, "bin/quire"), "runs", "--json")
+		cmd.Env = append(os.Environ(), "QUIRE_CONFIG="+ts.Getenv("QUIRE_CONFIG"))
+		out, err := cmd.Output()
+		return err == nil && !strings.Contains(string(out), `"state":"running"`) && !strings.Contains(string(out), `"state":"queued"`)
+	}))
+}
+
 func waiting(ts *testscript.TestScript) []event.Push {
 	s := spool.Dir(ts.Getenv("STATE"))
 	ids, err := s.List()
@@ -212,11 +227,36 @@ func printEvent(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
+// await-idle waits until no worker runs.
+func awaitIdle(ts *testscript.TestScript, _ bool, _ []string) {
+	check(ts, await("the worker to leave", func() bool {
+		f, err := os.Open(filepath.Join(ts.Getenv("STATE"), "locks", "worker.lock"))
+		if err != nil {
+			return os.IsNotExist(err)
+		}
+		defer f.Close()
+		return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
+	}))
+}
+
 // hold-worker makes the hook believe that a worker runs.
 func holdWorker(ts *testscript.TestScript, _ bool, _ []string) {
 	unlock, err := lockWorker(ts.Getenv("STATE"))
 	check(ts, err)
 	ts.Defer(unlock)
+	held.Store(ts.Name(), unlock)
+}
+
+// held are the locks of hold-worker, by script; unlocking twice does no harm.
+var held sync.Map
+
+// release-worker undoes hold-worker, where its open file is in the way.
+func releaseWorker(ts *testscript.TestScript, _ bool, _ []string) {
+	unlock, ok := held.Load(ts.Name())
+	if !ok {
+		ts.Fatalf("no worker is held")
+	}
+	unlock.(func())()
 }
 
 func lockWorker(stateDir string) (unlock func(), err error) {
