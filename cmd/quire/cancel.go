@@ -74,7 +74,8 @@ func (d *desk) ended(ctx context.Context, run event.Run) (event.Run, error) {
 			return run, errors.New("it was asked to stop, and was still at it")
 		}
 	}
-	// The store follows the outcome within moments; the outcome is the truth.
+	// Not from the store: a supervisor for which the disk had no room has written
+	// its outcome, and the worker brings the store to it.
 	o, err := dir.Outcome()
 	run.State, run.Reason, run.FinishedAt, run.Duration, run.ReplacedBy = o.State, o.Reason, o.FinishedAt, o.Duration, o.ReplacedBy
 	return run, err

@@ -27,8 +27,8 @@ const (
 	StepJobsOver    Step = "jobs-over"    // supervisor: the jobs have ended, nothing is recorded of it
 	StepClosed      Step = "closed"       // supervisor: the executor is closed
 	StepEventsOver  Step = "events-over"  // supervisor: the last event is written, there is no outcome
-	StepOutcome     Step = "outcome"      // supervisor: the outcome is written, the store has the run running
-	StepFinished    Step = "finished"     // supervisor: the store has the final state
+	StepFinished    Step = "finished"     // supervisor: the store has the final state, there is no outcome
+	StepOutcome     Step = "outcome"      // supervisor: the outcome is written
 	StepDisplacing  Step = "displacing"   // worker: older runs were displaced, nobody was told
 	StepOrphanFound Step = "orphan-found" // worker: a dead supervisor's processes are ended, nothing is recorded
 )
@@ -36,7 +36,7 @@ const (
 // Steps lists all steps.
 var Steps = []Step{
 	StepRefLines, StepSpooled, StepWorkerUp, StepTaken, StepAnswered, StepUnspooled, StepSpawned, StepHeld, StepStarted,
-	StepWorkspace, StepJobRunning, StepJobsOver, StepClosed, StepEventsOver, StepOutcome, StepFinished,
+	StepWorkspace, StepJobRunning, StepJobsOver, StepClosed, StepEventsOver, StepFinished, StepOutcome,
 	StepDisplacing, StepOrphanFound,
 }
 

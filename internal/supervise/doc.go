@@ -8,7 +8,7 @@
 //
 //	the jobs have ended and their runtime guards are released
 //	→ the executor is closed: no process, no container is left
-//	→ the last event, then the outcome file, then the store
+//	→ the last event, then the store, then the outcome file
 //
 // so that whoever sees a run's final state sees everything else about it too. A
 // supervisor may be killed at any of these moments; the worker then ends what it

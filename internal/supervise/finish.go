@@ -51,7 +51,7 @@ func (s *supervision) closeExecutor(exec executor.Executor) {
 	}
 }
 
-// conclude records the end: the last event, the outcome, the store.
+// conclude records the end: the last event, the store, the outcome.
 func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 	j := s.journal
 	red := s.vault.Redactor()
@@ -87,14 +87,16 @@ func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 	j.record(event.Record{Type: event.RunFinished, State: string(c.state), Reason: reason, DurationMS: took.Milliseconds()})
 	j.note(j.close())
 	event.Reached(event.StepEventsOver)
-	j.note(s.dir.WriteOutcome(out))
-	s.final = out
-	event.Reached(event.StepOutcome)
 	if s.store != nil {
 		_, err := s.store.Finish(context.Background(), s.run.ID, final)
 		j.note(err) // the worker makes up for it from the outcome
 	}
 	event.Reached(event.StepFinished)
+	// Last, since it is what followers wait for: who looks at the run then finds
+	// its final state everywhere.
+	j.note(s.dir.WriteOutcome(out))
+	s.final = out
+	event.Reached(event.StepOutcome)
 }
 
 // jobResults is how the jobs ended; after a sudden end, that they were canceled.
