@@ -129,6 +129,7 @@ Type=oneshot'
   [ -z "${QUIRE_CONFIG:-}" ] || say "Environment=\"QUIRE_CONFIG=$(absolute "$QUIRE_CONFIG")\""
   say "ExecStart=\"$prefix/bin/quire\" worker --once
 TimeoutStartSec=infinity
+Delegate=yes
 
 [Install]
 WantedBy=$2"
@@ -257,7 +258,7 @@ if [ "$mode" = uninstall ]; then
       rm -f "$path"
     fi
   fi
-  rm -f "$prefix/bin/quire" "$prefix/libexec/quire/post-receive" "$prefix/libexec/quire/pre-receive"
+  rm -f "$prefix/bin/quire" "$prefix/libexec/quire/post-receive" "$prefix/libexec/quire/pre-receive" "$prefix/libexec/quire/quire-inside"
   rmdir "$prefix/libexec/quire" 2>/dev/null || :
   say "removed        $prefix/bin/quire, $prefix/libexec/quire"
   say "kept           configuration, runs and logs"
@@ -271,10 +272,11 @@ if ! mkdir -p "$prefix/bin" 2>/dev/null || [ ! -w "$prefix/bin" ]; then
 fi
 mkdir -p "$work/bin" "$work/libexec"
 build "$work/bin" ./cmd/quire
-build "$work/libexec" ./hooks/post-receive ./hooks/pre-receive
+build "$work/libexec" ./hooks/post-receive ./hooks/pre-receive ./internal/executor/docker/inside/quire-inside
 put "$work/bin/quire" "$prefix/bin/quire"
 put "$work/libexec/post-receive" "$prefix/libexec/quire/post-receive"
 put "$work/libexec/pre-receive" "$prefix/libexec/quire/pre-receive"
+put "$work/libexec/quire-inside" "$prefix/libexec/quire/quire-inside"
 say "programs       $prefix/bin/quire, $prefix/libexec/quire"
 
 # The configuration is the pushers' user's: hooks run as whom git runs as, which

@@ -46,6 +46,7 @@ func Build(source string) (p *Programs, err error) {
 	for _, program := range [][2]string{
 		{"libexec/quire/post-receive", "./hooks/post-receive"},
 		{"libexec/quire/pre-receive", "./hooks/pre-receive"},
+		{"libexec/quire/quire-inside", "./internal/executor/docker/inside/quire-inside"},
 		{"bin/quire", "./cmd/quire"},
 	} {
 		// The flags of install.sh, so that its own build finds the work done.

@@ -8,8 +8,8 @@ import (
 )
 
 // helper finds the program that works in containers: the one named, or
-// quire-inside beside this executable, which is small, or this executable,
-// which has the same in it.
+// quire-inside, which is small, where install.sh puts it or beside this
+// executable, or this executable, which has the same in it.
 func helper(named string) (string, error) {
 	path := named
 	if path == "" {
@@ -20,9 +20,13 @@ func helper(named string) (string, error) {
 		if real, err := filepath.EvalSymlinks(self); err == nil {
 			self = real
 		}
-		path = filepath.Join(filepath.Dir(self), "quire-inside")
-		if missing(path) {
-			path = self
+		bin := filepath.Dir(self)
+		path = self
+		for _, small := range []string{filepath.Join(bin, "../libexec/quire/quire-inside"), filepath.Join(bin, "quire-inside")} {
+			if !missing(small) {
+				path = small
+				break
+			}
 		}
 	}
 	f, err := elf.Open(path)
