@@ -145,7 +145,7 @@ func (d *Executor) resources() container.Resources {
 	return r
 }
 
-const ownPIDs = 32
+const ownPIDs = 48
 
 // networkMode is the configured network, or the run's own where services have
 // made one.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -67,15 +68,28 @@ type sshConn struct {
 func (c *sshConn) Read(b []byte) (int, error) {
 	n, err := c.out.Read(b)
 	if n == 0 && err != nil {
-		c.wait() // what it said is complete then
-		if said := c.said.line(); said != "" {
-			return 0, fmt.Errorf("ssh: %s", said)
-		}
+		err = c.why(err)
 	}
 	return n, err
 }
 
-func (c *sshConn) Write(b []byte) (int, error) { return c.in.Write(b) }
+func (c *sshConn) Write(b []byte) (int, error) {
+	n, err := c.in.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		err = c.why(err)
+	}
+	return n, err
+}
+
+// why is the reason for an end of the stream, which ssh has given if it ended
+// itself; else err.
+func (c *sshConn) why(err error) error {
+	c.wait() // what it said is complete then
+	if said := c.said.line(); said != "" {
+		return fmt.Errorf("ssh: %s", said)
+	}
+	return err
+}
 
 // CloseWrite ends this direction, for a hijacked connection.
 func (c *sshConn) CloseWrite() error { return c.in.Close() }

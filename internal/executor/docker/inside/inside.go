@@ -24,7 +24,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -137,12 +139,37 @@ func serve(control, stdout, stderr *os.File) error {
 	// Whoever kills everything by SIGTERM means the command, and this process has
 	// to outlive it. Heard and not ignored: a command would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
+	reserve(spareThreads)
 	b, err := json.Marshal(r.run(ctx, stdin, stdout, stderr))
 	if err != nil {
 		return err
 	}
 	_, err = stderr.Write(append(append([]byte(r.Mark), b...), '\n'))
 	return err
+}
+
+// spareThreads is how many threads serve needs at once beside those that it has
+// when it begins: for the command's streams, its end, and the clock.
+const spareThreads = 6
+
+// reserve makes n threads and lets them rest. A command that uses up the
+// container's process limit leaves none to be made later, and a Go program that
+// cannot make a thread dies (runtime.newosproc).
+func reserve(n int) {
+	var there, gone sync.WaitGroup
+	there.Add(n)
+	release := make(chan struct{})
+	for range n {
+		gone.Go(func() {
+			runtime.LockOSThread() // held while blocked, so each has a thread of its own
+			defer runtime.UnlockOSThread()
+			there.Done()
+			<-release
+		})
+	}
+	there.Wait()
+	close(release)
+	gone.Wait()
 }
 
 func (r Request) run(ctx context.Context, stdin []byte, stdout, stderr *os.File) Result {
