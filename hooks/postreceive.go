@@ -94,6 +94,7 @@ func (r *reception) record() bool {
 	if !possible {
 		return false
 	}
+	r.push.Unwatched = r.wait() == event.WaitNone
 	if announcedAlready {
 		err = s.Fulfil(r.push)
 	} else {
@@ -166,13 +167,19 @@ func (r *reception) tell() {
 	}
 }
 
+// wait is how long the pusher wants to watch: as the push says, else as the
+// configuration does.
+func (r *reception) wait() event.Wait {
+	if r.options.Wait != "" {
+		return r.options.Wait
+	}
+	return event.Wait(r.conf.Hook.Wait)
+}
+
 // show sees that a worker runs, and shows the pusher as much of what becomes of
 // the push as was asked for.
 func (r *reception) show() {
-	wait := r.options.Wait
-	if wait == "" {
-		wait = event.Wait(r.conf.Hook.Wait)
-	}
+	wait := r.wait()
 	k := &keeper{conf: r.conf}
 	var ctx context.Context
 	if wait == event.WaitNone {

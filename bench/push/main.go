@@ -63,7 +63,7 @@ func run(n, objects int, keep bool) error {
 		if err := b.repositories(repo.objects); err != nil {
 			return err
 		}
-		for _, hook := range []hook{noop, held, warm, cold} {
+		for _, hook := range []hook{noop, held, warm, cold, watched} {
 			if err := b.row(repo.name, hook, n); err != nil {
 				return err
 			}
@@ -80,6 +80,8 @@ const (
 	held hook = "quire, the run held until the push is over" // the hook's own cost
 	warm hook = "quire, worker running"                      // on a small machine the run's start competes with git's end
 	cold hook = "quire, no worker running"
+
+	watched hook = "quire, no worker running, wait=finish" // the push lasts as long as its run
 )
 
 // row measures one hook at one repository and prints the result.
@@ -117,6 +119,10 @@ func (b *bench) row(repo string, h hook, n int) (err error) {
 			first = append(first, byteAt)
 		}
 	}
+	if h == watched {
+		fmt.Printf("| %s | %s | %.1f ms | | | | %.1f ms |\n", repo, h, quantile(without, 0.5), quantile(first, 0.5))
+		return nil
+	}
 	fmt.Printf("| %s | %s | %.1f ms | %.1f ms | %.3f (%.3f–%.3f) | %.3f |", repo, h, quantile(without, 0.5), quantile(with, 0.5),
 		quantile(ratio, 0.5), quantile(ratio, 0.25), quantile(ratio, 0.75),
 		quantile(with, 0.1)/quantile(without, 0.1)) // what a busy machine disturbs least
@@ -140,7 +146,7 @@ func (b *bench) push(repo string) (float64, error) {
 // is over.
 func (b *bench) pushHooked(h hook) (took, first float64, err error) {
 	switch h {
-	case cold:
+	case cold, watched:
 		err = b.settle()
 	case held:
 		err = b.worker.Process.Signal(syscall.SIGSTOP)

@@ -110,10 +110,14 @@ func (b *bench) install(h hook) error {
 // or not at all.
 func (b *bench) configure(h hook) error {
 	linger := "10m"
-	if h == cold {
+	if h == cold || h == watched {
 		linger = "1ms"
 	}
-	config := fmt.Sprintf("state_dir = %q\nlinger = %q\n[retention]\nruns = 0\n[hook]\nwait = \"none\"\n", b.stateDir(), linger)
+	wait := "none"
+	if h == watched {
+		wait = "finish"
+	}
+	config := fmt.Sprintf("state_dir = %q\nlinger = %q\n[retention]\nruns = 0\n[hook]\nwait = %q\n", b.stateDir(), linger, wait)
 	return os.WriteFile(filepath.Join(b.dir, "config.toml"), []byte(config), 0o600)
 }
 

@@ -33,6 +33,10 @@ type Push struct {
 
 	Updates []Update `json:"updates"`
 
+	// Unwatched says that the pusher does not wait for runs, so that nothing is
+	// lost by letting git end the push before they take processors from it.
+	Unwatched bool `json:"unwatched,omitempty"`
+
 	// Recovered says that no hook reported this push: quire found the ref
 	// moved when it next looked (the hook was killed, or its disk was full).
 	Recovered bool `json:"recovered,omitempty"`

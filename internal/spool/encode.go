@@ -45,6 +45,9 @@ func encode(p event.Push) []byte {
 		b = append(b, '}')
 	}
 	b = append(b, ']')
+	if p.Unwatched {
+		b = append(b, `,"unwatched":true`...)
+	}
 	if p.Recovered {
 		b = append(b, `,"recovered":true`...)
 	}

@@ -14,7 +14,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("0123", "/srv/git/a.git", "alice", "ci.skip", "refs/heads/main", int64(1), 1, false)
 	f.Add("\x00\x1f\"\\\u2028<&>", "é\xff\xc3", "\t\n\r", "", "refs/heads/日本\xf6", int64(-1), 3, true)
 	f.Fuzz(func(t *testing.T, id, dir, pusher, option, ref string, at int64, n int, recovered bool) {
-		p := event.Push{ID: id, GitDir: dir, Pusher: pusher, At: time.Unix(at%(1<<33), at&0xfffffff).UTC(), Recovered: recovered, Updates: []event.Update{}}
+		p := event.Push{ID: id, GitDir: dir, Pusher: pusher, At: time.Unix(at%(1<<33), at&0xfffffff).UTC(), Unwatched: n%2 == 1, Recovered: recovered, Updates: []event.Update{}}
 		if p.At.Year() < 0 || p.At.Year() > 9999 {
 			return // encoding/json refuses them
 		}
@@ -42,7 +42,7 @@ func FuzzEncode(f *testing.F) {
 
 // A field that is added to the events must be written too.
 func TestEncodeWritesEveryField(t *testing.T) {
-	p := event.Push{ID: "i", At: time.Unix(1, 0).UTC(), GitDir: "/d", Pusher: "p", Options: []string{"o"}, Recovered: true, Updates: []event.Update{{Old: "o", New: "n", Ref: "r"}}}
+	p := event.Push{ID: "i", At: time.Unix(1, 0).UTC(), GitDir: "/d", Pusher: "p", Options: []string{"o"}, Unwatched: true, Recovered: true, Updates: []event.Update{{Old: "o", New: "n", Ref: "r"}}}
 	v := reflect.ValueOf(p)
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -197,6 +198,11 @@ func (w *worker) work(ctx context.Context) error {
 	}
 	var idleSince time.Time // zero: there is work
 	for {
+		// Without this, one that owes deliveries would stay for days over a
+		// directory that somebody removed.
+		if _, err := os.Stat(w.cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("worker: the state directory %s is gone", w.cfg.StateDir)
+		}
 		w.round(ctx)
 		switch busy := w.busy(ctx); {
 		case ctx.Err() != nil:
