@@ -1,7 +1,6 @@
 package hooks_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"quire/internal/event"
+	"quire/internal/installtest"
 	"quire/internal/runlog"
 	"quire/internal/spool"
 )
@@ -28,41 +28,17 @@ var prefix, source string
 // goEnv is where Go keeps things, for scripts that build with another HOME.
 var goEnv map[string]string
 
-func TestMain(m *testing.M) { os.Exit(withPrograms(m)) }
-
-func withPrograms(m *testing.M) int {
-	var err error
-	if prefix, err = os.MkdirTemp("", "quire-hooks-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(prefix)
-	if source, err = filepath.Abs(".."); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS").Output()
-	if err == nil {
-		err = json.Unmarshal(out, &goEnv)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "go env:", err)
-		return 1
-	}
-	os.Chmod(prefix, 0o755) // a test pushes as another user
-	for out, pkg := range map[string]string{
-		"libexec/quire/post-receive": "quire/hooks/post-receive",
-		"libexec/quire/pre-receive":  "quire/hooks/pre-receive",
-		"bin/quire":                  "quire/cmd/quire",
-	} {
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(prefix, out), pkg) // as install.sh, whose build then finds the packages done
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, out)
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		programs, err := installtest.Build("..")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-	}
-	return m.Run()
+		defer programs.Close()
+		prefix, source, goEnv = programs.Prefix, programs.Source, programs.GoEnv
+		return m.Run()
+	}())
 }
 
 func TestScripts(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"quire/internal/event"
 	"quire/internal/runlog"
 )
 
@@ -35,32 +36,25 @@ func newArtifactGetCommand() *cobra.Command {
 		ValidArgsFunction: completeRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			d, err := openDesk(ctx)
-			if err != nil {
-				return err
-			}
-			defer d.Close()
-			run, err := d.resolve(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			jobs, err := d.store.Jobs(ctx, run.ID)
-			if err != nil {
-				return err
-			}
-			var fits []artifact
-			for _, a := range artifacts(runlog.RunDir(d.cfg.StateDir, run.ID), jobs) {
-				if a.Path == filepath.Clean(args[1]) && (job == "" || a.Job == job) {
-					fits = append(fits, a)
+			return onRun(ctx, args[0], func(d *desk, run event.Run) (err error) {
+				jobs, err := d.store.Jobs(ctx, run.ID)
+				if err != nil {
+					return err
 				}
-			}
-			switch len(fits) {
-			case 1:
-				return copyOut(fits[0].file, output, cmd.OutOrStdout())
-			case 0:
-				return usageError{fmt.Errorf("run %d kept no %s; quire show %d lists what it kept", run.Number, args[1], run.Number)}
-			}
-			return usageError{fmt.Errorf("%d jobs of run %d kept %s: say which with --job", len(fits), run.Number, args[1])}
+				var fits []artifact
+				for _, a := range artifacts(runlog.RunDir(d.cfg.StateDir, run.ID), jobs) {
+					if a.Path == filepath.Clean(args[1]) && (job == "" || a.Job == job) {
+						fits = append(fits, a)
+					}
+				}
+				switch len(fits) {
+				case 1:
+					return copyOut(fits[0].file, output, cmd.OutOrStdout())
+				case 0:
+					return usageError{fmt.Errorf("run %d kept no %s; quire show %d lists what it kept", run.Number, args[1], run.Number)}
+				}
+				return usageError{fmt.Errorf("%d jobs of run %d kept %s: say which with --job", len(fits), run.Number, args[1])}
+			})
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to `FILE` instead of standard output")

@@ -27,35 +27,28 @@ left, and the command returns then.`,
 		ValidArgsFunction: completeRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			d, err := openDesk(ctx)
-			if err != nil {
-				return err
-			}
-			defer d.Close()
-			run, err := d.resolve(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if run.State.Final() {
-				return failedError{error: fmt.Errorf("run %d is over: %s", run.Number, run.State)}
-			}
-			if run, err = worker.Cancel(ctx, d.cfg, d.store, run.ID, person()); err != nil {
-				return err
-			}
-			// A supervisor that died leaves the rest to a worker.
-			if err := startWorker(d.cfg); err != nil {
-				return err
-			}
-			if !noWait {
-				if run, err = d.ended(ctx, run); err != nil {
+			return onRun(ctx, args[0], func(d *desk, run event.Run) (err error) {
+				if run.State.Final() {
+					return failedError{error: fmt.Errorf("run %d is over: %s", run.Number, run.State)}
+				}
+				if run, err = worker.Cancel(ctx, d.cfg, d.store, run.ID, person()); err != nil {
 					return err
 				}
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), run)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "run %d: %s\n", run.Number, run.State)
-			return err
+				// A supervisor that died leaves the rest to a worker.
+				if err := startWorker(d.cfg); err != nil {
+					return err
+				}
+				if !noWait {
+					if run, err = d.ended(ctx, run); err != nil {
+						return err
+					}
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), run)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "run %d: %s\n", run.Number, run.State)
+				return err
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the run as JSON")

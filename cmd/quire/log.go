@@ -40,24 +40,17 @@ jobs a heading stands above each command's output.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			d, err := openDesk(ctx)
-			if err != nil {
-				return err
-			}
-			defer d.Close()
-			run, err := d.resolve(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			l := logPrinter{desk: d, run: run, dir: runlog.RunDir(d.cfg.StateDir, run.ID), w: cmd.OutOrStdout(), json: asJSON, seen: map[string]bool{}}
-			if len(args) == 2 {
-				l.job = args[1]
-				if err := l.checkJob(ctx); err != nil {
-					return err
+			return onRun(ctx, args[0], func(d *desk, run event.Run) (err error) {
+				l := logPrinter{desk: d, run: run, dir: runlog.RunDir(d.cfg.StateDir, run.ID), w: cmd.OutOrStdout(), json: asJSON, seen: map[string]bool{}}
+				if len(args) == 2 {
+					l.job = args[1]
+					if err := l.checkJob(ctx); err != nil {
+						return err
+					}
 				}
-			}
-			l.palette = paletteFor(l.w)
-			return l.print(ctx, follow)
+				l.palette = paletteFor(l.w)
+				return l.print(ctx, follow)
+			})
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the run is over")

@@ -44,6 +44,20 @@ func (d *desk) resolve(ctx context.Context, name string) (event.Run, error) {
 	return run, err
 }
 
+// onRun does something with the run that a person named.
+func onRun(ctx context.Context, name string, do func(*desk, event.Run) error) error {
+	d, err := openDesk(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	run, err := d.resolve(ctx, name)
+	if err != nil {
+		return err
+	}
+	return do(d, run)
+}
+
 // findRepository finds a repository that quire knows by the name or path that a
 // person gave.
 func (d *desk) findRepository(ctx context.Context, name string) (string, error) {

@@ -22,45 +22,38 @@ The old run stays as it is; the new one names it.`,
 		ValidArgsFunction: completeRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			d, err := openDesk(ctx)
-			if err != nil {
-				return err
-			}
-			defer d.Close()
-			old, err := d.resolve(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if !old.State.Final() {
-				return failedError{error: fmt.Errorf("run %d is %s; cancel it first, or wait", old.Number, old.State)}
-			}
-			run, err := worker.Retry(ctx, d.cfg, d.store, old.ID)
-			if err != nil {
-				return err
-			}
-			if err := startWorker(d.cfg); err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			if follow {
-				dir := runlog.RunDir(d.cfg.StateDir, run.ID)
-				if _, err := runlog.Follow(ctx, out, dir.PushLog(), 0, dir.Ended); err != nil {
+			return onRun(ctx, args[0], func(d *desk, old event.Run) (err error) {
+				if !old.State.Final() {
+					return failedError{error: fmt.Errorf("run %d is %s; cancel it first, or wait", old.Number, old.State)}
+				}
+				run, err := worker.Retry(ctx, d.cfg, d.store, old.ID)
+				if err != nil {
 					return err
 				}
-				if run, err = d.ended(ctx, run); err != nil {
+				if err := startWorker(d.cfg); err != nil {
 					return err
 				}
-			}
-			switch {
-			case asJSON:
-				err = printJSON(out, run)
-			case !follow:
-				_, err = fmt.Fprintf(out, "run %d repeats run %d; watch it with: quire log -f %d\n", run.Number, old.Number, run.Number)
-			}
-			if err == nil && follow && run.State != event.RunSucceeded {
-				err = errFailed
-			}
-			return err
+				out := cmd.OutOrStdout()
+				if follow {
+					dir := runlog.RunDir(d.cfg.StateDir, run.ID)
+					if _, err := runlog.Follow(ctx, out, dir.PushLog(), 0, dir.Ended); err != nil {
+						return err
+					}
+					if run, err = d.ended(ctx, run); err != nil {
+						return err
+					}
+				}
+				switch {
+				case asJSON:
+					err = printJSON(out, run)
+				case !follow:
+					_, err = fmt.Fprintf(out, "run %d repeats run %d; watch it with: quire log -f %d\n", run.Number, old.Number, run.Number)
+				}
+				if err == nil && follow && run.State != event.RunSucceeded {
+					err = errFailed
+				}
+				return err
+			})
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show the new run until it is over; exit status 1 if it does not succeed")
