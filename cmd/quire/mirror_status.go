@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quire/internal/event"
+	"quire/internal/store"
+	"quire/mirror"
+)
+
+func newMirrorStatusCommand() *cobra.Command {
+	var asJSON, all bool
+	cmd := &cobra.Command{
+		Use:   "status [REPO]",
+		Short: "Show what is wanted at each mirror, what is there, and what is owed",
+		Long: `Show what is wanted at each mirror, what is there, and what is owed, from what
+quire has recorded: no remote is asked (the worker looks at each once a day).
+
+Exit status 1 if anything is not as it is wanted.`,
+		Example:           "  quire mirror status\n  quire mirror status --all project\n  quire mirror status --json | jq -r 'select(.refs[].drift) | .url'",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeRepositories,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := openDesk(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			gitDir := ""
+			if len(args) > 0 {
+				if gitDir, err = d.findRepository(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+			}
+			e, err := d.mirrors()
+			if err != nil {
+				return err
+			}
+			list, err := e.Status(cmd.Context(), gitDir)
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			for _, s := range list {
+				if asJSON {
+					err = printJSON(out, s)
+				} else {
+					err = printMirror(out, s, all, time.Now())
+				}
+				if err != nil {
+					return err
+				}
+			}
+			if len(list) == 0 && !asJSON {
+				fmt.Fprintln(out, "nothing has been mirrored yet")
+			}
+			if slices.ContainsFunc(list, mirror.TargetStatus.Drift) {
+				return errFailed
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a mirror")
+	cmd.Flags().BoolVar(&all, "all", false, "list also the refs that are as they should be")
+	return cmd
+}
+
+// printMirror shows one mirror: a line for itself, and one for each ref that is
+// not in step (with all, for every ref).
+func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) error {
+	p := paletteFor(w)
+	behind := 0
+	var c columns
+	c.colour = func(_, col int, cell string) string {
+		if col == 1 {
+			return p.state(cell)
+		}
+		return cell
+	}
+	for _, r := range s.Refs {
+		if r.Drift {
+			behind++
+		} else if !all {
+			continue
+		}
+		want, there := event.ShortOID(r.Want), event.ShortOID(r.There)
+		if event.IsZero(r.Want) {
+			want = "deleted"
+		}
+		lag, next := "-", ""
+		if r.Drift {
+			lag = took(r.Lag)
+		}
+		if !r.NextAt.IsZero() {
+			next = "next try " + r.NextAt.Local().Format("15:04:05")
+		}
+		why := plain(r.Error)
+		if r.Class != "" && r.State != store.DeliveryDiverged {
+			why = string(r.Class) + ": " + why
+		}
+		c.add("  "+plain(event.ShortRef(r.Ref)), string(r.State), "want "+want, "there "+orNone(there), lag, next, why)
+	}
+	state := "in step"
+	if behind > 0 {
+		state = p.paint(red, fmt.Sprintf("%d of %d refs not in step", behind, len(s.Refs)))
+	} else if len(s.Refs) > 0 {
+		state = p.paint(green, fmt.Sprintf("%d refs in step", len(s.Refs)))
+	}
+	fmt.Fprintf(w, "%s → %s  %s", plain(event.RepoName(s.GitDir)), plain(s.Target), state)
+	if !s.Checked.IsZero() {
+		fmt.Fprintf(w, ", looked at %s", ago(s.Checked, now))
+	}
+	fmt.Fprintln(w)
+	if !s.Expires.IsZero() {
+		word := "ends"
+		if s.Expires.Before(now) {
+			word = "ended"
+		}
+		line := fmt.Sprintf("  secret %s %s on %s", s.Secret, word, s.Expires.Format(time.DateOnly))
+		if s.Expires.Sub(now) < 14*24*time.Hour {
+			line = p.paint(yellow, line)
+		}
+		fmt.Fprintln(w, line)
+	}
+	return c.print(w)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
