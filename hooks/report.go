@@ -14,9 +14,10 @@ import (
 	"quire/internal/runlog"
 )
 
-// Report is what a push has to tell: which runs it made, and then what each of
-// them said, in the order in which the worker listed them. Every follower of a
-// push sees the same bytes, so one that broke off can go on at its offset.
+// Report is what a push has to tell: which runs it made, then what each of them
+// said, in the order in which the worker listed them, and last what became of it
+// at the mirrors that the configuration orders. Every follower of a push sees
+// the same bytes, so one that broke off can go on at its offset.
 type Report struct {
 	StateDir string
 	PushID   string
@@ -24,25 +25,42 @@ type Report struct {
 
 // Taken waits until the worker has taken the push, and returns its answer.
 // The error is ctx's cause, or that the answer cannot be read.
-func (r Report) Taken(ctx context.Context) (runlog.Taken, error) {
+func (r Report) Taken(ctx context.Context) (t runlog.Taken, err error) {
+	err = r.await(ctx, func() error {
+		t, err = runlog.ReadTaken(r.StateDir, r.PushID)
+		return err
+	})
+	return t, err
+}
+
+// mirrors waits until there is a report of the mirrors, and returns it.
+func (r Report) mirrors(ctx context.Context) (text []byte, err error) {
+	err = r.await(ctx, func() error {
+		text, err = os.ReadFile(runlog.MirrorReportFile(r.StateDir, r.PushID))
+		return err
+	})
+	return text, err
+}
+
+// await calls read until the file that it wants is there.
+func (r Report) await(ctx context.Context, read func() error) error {
 	watch := runlog.NewWatcher()
 	defer watch.Close()
 	dir := runlog.PushesDir(r.StateDir)
 	os.MkdirAll(dir, 0o700) // so that it can be watched; if not, the watcher polls
 	watch.Add(dir)
 	for {
-		t, err := runlog.ReadTaken(r.StateDir, r.PushID)
-		if !errors.Is(err, fs.ErrNotExist) {
-			return t, err
+		if err := read(); !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 		if err := watch.Wait(ctx); err != nil {
-			return t, err
+			return err
 		}
 	}
 }
 
 // Follow writes the report to w from the given offset until all the runs are
-// over, and returns the offset it reached. The error is w's, ctx's cause, or
+// over and the mirrors have been told of, and returns the offset it reached. The error is w's, ctx's cause, or
 // that a file cannot be read.
 func (r Report) Follow(ctx context.Context, w io.Writer, offset int64) (int64, error) {
 	t, err := r.Taken(ctx)
@@ -57,6 +75,12 @@ func (r Report) Follow(ctx context.Context, w io.Writer, offset int64) (int64, e
 		}
 		d := runlog.RunDir(r.StateDir, run.ID)
 		_, err = runlog.Follow(ctx, rest, d.PushLog(), 0, d.Ended)
+	}
+	if err == nil && len(t.Mirrors) > 0 {
+		var text []byte
+		if text, err = r.mirrors(ctx); err == nil {
+			_, err = rest.Write(text)
+		}
 	}
 	return offset + rest.written, err
 }

@@ -74,7 +74,7 @@ func (r *reception) showStart(ctx context.Context, report Report) error {
 // goOn is the command that goes on watching where this hook stops.
 func (r *reception) goOn(report Report) string {
 	t, err := runlog.ReadTaken(report.StateDir, report.PushID)
-	if err != nil || len(t.Runs) != 1 {
+	if err != nil || len(t.Runs) != 1 || len(t.Mirrors) > 0 {
 		return "quire show --push " + report.PushID
 	}
 	return fmt.Sprintf("quire log -f %d", t.Runs[0].Number)

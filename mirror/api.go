@@ -143,3 +143,11 @@ func status(err error) int {
 	}
 	return 0
 }
+
+// transientAPI reports whether a call that failed may succeed later, unchanged.
+func transientAPI(err error) bool {
+	s := status(err)
+	return s == 0 || s == 429 || s >= 500
+}
+
+func retryAfter(error) time.Duration { return 0 }

@@ -2,6 +2,9 @@ package mirror
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"sort"
 	"time"
 
@@ -18,7 +21,8 @@ type Drift struct {
 
 // Audit reads a target and compares it with the ledger. What somebody changed
 // there is recorded as diverged and returned; it is not pushed over. A ref that
-// was diverged and is as wanted again is recorded as landed.
+// was diverged and is as wanted again is recorded as landed. What was refused
+// for the target's sake, and not its own, is owed again.
 //
 // An error of the target (it is down, the credential expired) comes back as one
 // that says so in a sentence; it changes nothing in the ledger.
@@ -60,6 +64,10 @@ func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 		case row.State == store.DeliveryDiverged && is == row.Want:
 			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryLanded, is, "", "", "", now
 			settled = append(settled, row)
+		case row.State == store.DeliveryRefused && ofTarget[Class(row.Class)] && req.Target.Auth != unrecorded:
+			// The target can be read: what kept all of it away may be over.
+			row.State, row.Class, row.Error, row.At, row.NextAt = store.DeliveryWaiting, "", "", now, now
+			settled = append(settled, row)
 		}
 	}
 	sort.Slice(drifts, func(i, j int) bool { return drifts[i].Ref < drifts[j].Ref })
@@ -77,4 +85,84 @@ type TargetError struct {
 
 func (e *TargetError) Error() string {
 	return "mirror " + e.Target + ": " + string(e.Class) + ": " + e.Detail + ". " + e.Advice
+}
+
+// auditsDue are the targets that are to be looked at now. One of a standing
+// order is as soon as it is known: what the repository had before the order was
+// given is found missing there, and owed.
+func (k *Keeper) auditsDue(ctx context.Context) ([]store.MirrorTarget, error) {
+	if k.Audit < 0 {
+		return nil, nil
+	}
+	before := k.engine.now().Add(-k.Audit)
+	list, err := k.engine.store.UncheckedTargets(ctx, before)
+	return slices.DeleteFunc(list, func(t store.MirrorTarget) bool {
+		_, orders := k.standing(t.GitDir, t.URL)
+		if len(orders) > 0 {
+			return false
+		}
+		return !t.Asked || t.Auth == unrecorded || t.Added.After(before)
+	}), err
+}
+
+// audit looks at one target: first for what the ledger does not know to be
+// wanted (a push that no hook reported, refs older than the order), which is
+// owed from now on, then for what others changed there.
+func (k *Keeper) audit(ctx context.Context, t store.MirrorTarget) {
+	req := k.request(t)
+	err := k.missed(ctx, t)
+	var drift []Drift
+	if err == nil {
+		drift, err = k.engine.Audit(ctx, req)
+	}
+	var expires time.Time
+	if err == nil && req.Resolve != nil {
+		if expires, err = k.engine.Expires(ctx, req); err == nil && !expires.IsZero() {
+			err = k.engine.store.NoteTarget(ctx, t.GitDir, t.URL, time.Time{}, expires)
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		// Looked at, without success: again tomorrow and not at once.
+		err = errors.Join(err, k.engine.store.NoteTarget(ctx, t.GitDir, t.URL, k.engine.now(), time.Time{}))
+	}
+	if !expires.IsZero() && expires.Sub(k.engine.now()) > warnBefore {
+		expires = time.Time{}
+	}
+	if len(drift) > 0 || err != nil || !expires.IsZero() {
+		k.Tell(Notice{GitDir: t.GitDir, Target: req.Target.Name, Drift: drift, Err: err, Expires: expires})
+	}
+}
+
+// warnBefore is how long before its end a credential is told of, at each audit.
+const warnBefore = 14 * 24 * time.Hour
+
+// missed owes the refs of standing orders that are not as the ledger wants them.
+func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) error {
+	target, orders := k.standing(t.GitDir, t.URL)
+	for _, o := range orders {
+		seq := event.NewID(k.engine.now())
+		here, err := o.state(t.GitDir)
+		if err != nil {
+			return err
+		}
+		rows, err := k.engine.rows(ctx, t.GitDir, t.URL)
+		if err != nil {
+			return err
+		}
+		var wants []Want
+		for _, ref := range slices.Sorted(maps.Keys(here)) {
+			if rows[ref].Want != here[ref] {
+				wants = append(wants, Want{ref, here[ref]})
+			}
+		}
+		if len(wants) > 0 {
+			if err := k.engine.owe(ctx, t.GitDir, target, wants, seq); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

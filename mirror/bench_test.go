@@ -155,10 +155,13 @@ func BenchmarkStatus(b *testing.B) {
 			}
 		}
 	}
+	// Three orders, which each target is compared with.
+	orders := []Order{{Target: Target{URL: "https://a/r.git"}, Repos: []string{"/srv/git/**"}},
+		{Target: Target{URL: "https://c/{repo}.git"}, Repos: []string{"other/*"}}, {Target: Target{URL: "https://b/r.git"}, Repos: []string{"r*"}}}
 	var took []time.Duration
 	for b.Loop() {
 		start := time.Now()
-		list, err := w.engine.Status(ctx, "")
+		list, err := w.engine.Status(ctx, "", orders)
 		if err != nil || len(list) != 2000 || len(list[0].Refs) != 2 {
 			b.Fatal(len(list), err)
 		}

@@ -47,7 +47,8 @@ const (
 	ClassServer        Class = "server" // 5xx, or a remote that broke off
 	ClassRemoteFull    Class = "remote-full"
 	ClassStalled       Class = "stalled"
-	ClassLocal         Class = "local" // this machine
+	ClassLocal         Class = "local"   // this machine
+	ClassRetired       Class = "retired" // no configuration and no pipeline asks for the target any more
 	ClassUnknown       Class = "unknown"
 )
 
@@ -221,6 +222,11 @@ func (c Class) Transient() bool {
 	return false
 }
 
+// passes reports whether it most likely goes away with nobody doing anything.
+func (c Class) passes() bool {
+	return c == ClassNetwork || c == ClassServer || c == ClassStalled || c == ClassRateLimit
+}
+
 // advice is one sentence on what to do. {target}, {secret}, {ref} and {host}
 // stand for themselves.
 var advice = map[Class]string{
@@ -260,6 +266,7 @@ var advice = map[Class]string{
 	ClassStalled:       "The server took or sent nothing for two minutes; the delivery is tried again.",
 	ClassRemoteFull:    "Make room on the server's disk; the delivery is tried again.",
 	ClassLocal:         "Look at this machine's memory and process limits.",
+	ClassRetired:       "Put the [[mirror]] back, or forget the target: quire mirror forget",
 	ClassUnknown:       "The delivery is tried again; what git said is above.",
 }
 

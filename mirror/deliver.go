@@ -230,7 +230,7 @@ func (d *delivery) settle(ctx context.Context) error {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
 	defer sess.close()
-	d.pusher = &pusher{sess: sess, progress: func(m *move) { d.progress(ctx, m) }, planner: &planner{
+	d.pusher = &pusher{sess: sess, progress: func(m *move) { d.progress(ctx, m) }, there: func() ([]string, error) { return d.putThere(ctx) }, planner: &planner{
 		target: d.req.Target, to: d.to, repo: d.repo, limits: d.batch, confirmed: d.req.Confirmed,
 		known: func() (int, error) { return d.store.CountPut(ctx, d.req.GitDir, d.to.url) },
 	}}
@@ -239,9 +239,9 @@ func (d *delivery) settle(ctx context.Context) error {
 	}
 	done := map[string]Result{}
 	made := false
+	var moves []*move
 	for attempt := 0; ; attempt++ {
-		moves, err := d.load(ctx)
-		if err != nil {
+		if moves, err = d.load(ctx); err != nil {
 			return err
 		}
 		if err := d.push(ctx, moves); err != nil {
@@ -257,7 +257,8 @@ func (d *delivery) settle(ctx context.Context) error {
 		pending := false
 		for _, m := range moves {
 			done[m.d.Ref] = d.result(m)
-			pending = pending || m.result.Status == Pending
+			// Who is told that there were too many requests does not make another at once.
+			pending = pending || m.result.Status == Pending && m.result.Class != ClassRateLimit
 		}
 		if !pending || attempt >= len(d.pauses) || ctx.Err() != nil {
 			break
@@ -265,6 +266,12 @@ func (d *delivery) settle(ctx context.Context) error {
 		if !pause(ctx, d.pauses[attempt]) {
 			break
 		}
+	}
+	if err := d.leaveToThePipeline(ctx, moves, done); err != nil {
+		return err
+	}
+	if err := d.revive(ctx, done); err != nil {
+		return err
 	}
 	if made {
 		d.matchDefault(ctx, done)
@@ -315,12 +322,15 @@ func (d *delivery) push(ctx context.Context, moves []*move) error {
 		if err := d.send(ctx, g); err != nil {
 			return err
 		}
+		event.Reached(event.StepMirrorSending)
 		limited, cancel := context.WithTimeoutCause(ctx, d.attempt, errTooLong)
 		d.pusher.push(limited, g)
 		cancel()
+		event.Reached(event.StepMirrorSent)
 		if err := d.record(ctx, g); err != nil {
 			return err
 		}
+		event.Reached(event.StepMirrorSettled)
 		if ctx.Err() != nil {
 			break
 		}
@@ -339,7 +349,7 @@ func (d *delivery) push(ctx context.Context, moves []*move) error {
 
 func (d *delivery) result(m *move) Result {
 	r := *m.result
-	r.Ref, r.Earlier = m.d.Ref, m.earlier
+	r.Ref, r.Earlier, r.revived = m.d.Ref, m.earlier, m.revived
 	if r.OID == "" {
 		r.OID = m.d.Want
 	}
@@ -357,6 +367,9 @@ func (d *delivery) blocked(ctx context.Context, c Class, cause error) error {
 	done := map[string]Result{}
 	for _, m := range moves {
 		p.refuse(m, refusedOrPending(c), c, cause.Error())
+		if d.req.Target.Auth == unrecorded {
+			m.result.Status = Refused
+		}
 	}
 	if err := d.record(ctx, moves); err != nil {
 		return err
@@ -369,14 +382,25 @@ func (d *delivery) blocked(ctx context.Context, c Class, cause error) error {
 
 // credential is what the request's secret is, ready for use.
 func (d *delivery) credential(ctx context.Context) (credential, error) {
-	value := d.req.Credential
+	value := d.req.Credential.Reveal()
+	var raw string // what value is made of, if by a recipe
 	if d.req.Resolve != nil {
-		var err error
-		if value, err = d.req.Resolve(ctx); err != nil {
+		v, err := d.req.Resolve(ctx)
+		if err != nil {
 			return credential{}, &unfetchedError{err}
 		}
+		value = v.Reveal()
+		if recipe := d.req.Target.Auth; recipe != "" {
+			raw = value
+			if value, err = follow(recipe, raw); err != nil {
+				return credential{}, err
+			}
+		}
 	}
-	c, err := parseCredential(value.Reveal(), d.to, kindOf(d.req.Target, d.to))
+	c, err := parseCredential(value, d.to, kindOf(d.req.Target, d.to))
+	if raw != "" {
+		c.values = append(c.values, strings.TrimSpace(raw))
+	}
 	if err != nil {
 		return c, err
 	}

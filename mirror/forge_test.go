@@ -99,33 +99,6 @@ func TestCommitStatuses(t *testing.T) {
 	}
 }
 
-// A job's status is shown when its commit has landed, and not before.
-func TestStatusesWaitForTheirCommit(t *testing.T) {
-	w := newWorld(t)
-	api := w.withAPI("github")
-	o := w.order()
-	o.Statuses = true
-	k, told := w.keeping(o)
-	one := w.commit("refs/heads/main", "one")
-	k.Report(w.src, one, []CommitStatus{{Context: "quire/test", State: StateSuccess}})
-	if err := k.Owe(context.Background(), w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})); err != nil {
-		t.Fatal(err)
-	}
-	for len(api.Statuses()) == 0 {
-		select {
-		case n := <-told:
-			if n.Err != nil {
-				t.Fatal(n.Err)
-			}
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	w.wantThere("refs/heads/main", one)
-	if got := api.Statuses(); got[0].OID != one || got[0].State != "success" {
-		t.Errorf("%+v", got)
-	}
-}
-
 func TestExpiryIsTold(t *testing.T) {
 	end := time.Now().Add(72 * time.Hour).UTC().Truncate(24 * time.Hour)
 	for _, kind := range []string{"github", "gitlab"} {

@@ -33,6 +33,8 @@ type Target struct {
 	Name   string // as a person calls it; "": the URL's host and path
 	URL    string // https, http, ssh (also host:path), file, or an absolute path
 	Secret string // the credential's name in the configuration, for messages and retries
+	Auth   string // how an HTTP header is made of the secret, see RecipeOf; "": by the secret's look
+	Asked  bool   // a pipeline asks for it; else it is the configuration's alone, and ends with its order
 
 	// Force is "lease" (the default: a ref that was moved from here may move
 	// anywhere, if the target still has what was put there) or "never" (fast
@@ -66,7 +68,7 @@ type Request struct {
 	GitDir     string
 	Target     Target
 	Credential secret.Value // the zero value: none
-	// Resolve is asked for the credential in place of Credential, when it is
+	// Resolve is asked for the target's secret in place of Credential, when it is
 	// needed: a secret that was rotated works at the next attempt. Its error
 	// stands in the report.
 	Resolve func(context.Context) (secret.Value, error)
@@ -106,7 +108,7 @@ func New(s *store.Store, lockDir string, options ...Option) (*Engine, error) {
 	}
 	e := &Engine{
 		store: s, locks: lockDir, now: time.Now, batch: usualLimits,
-		pauses:  []time.Duration{time.Second, 4 * time.Second, 15 * time.Second},
+		pauses:  firstPauses,
 		attempt: 2 * time.Hour,
 		log:     slog.New(slog.DiscardHandler),
 	}

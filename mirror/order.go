@@ -1,7 +1,9 @@
 package mirror
 
 import (
+	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"quire/internal/event"
@@ -32,13 +34,22 @@ func (o Order) For(gitDir string) (t Target, ok bool) {
 	t = o.Target
 	owner := filepath.Base(filepath.Dir(strings.TrimSuffix(gitDir, "/.git")))
 	t.URL = strings.NewReplacer("{repo}", event.RepoName(gitDir), "{owner}", owner).Replace(t.URL)
-	if strings.Contains(o.URL, "{") || t.Name == "" {
+	if r, err := parseRemote(t.URL); err == nil {
+		t.URL = r.url // as the ledger has it
 		// One name for many repositories would not say which.
-		if r, err := parseRemote(t.URL); err == nil && t.Name == r.host {
+		if t.Name == "" || strings.Contains(o.URL, "{") && t.Name == r.host {
 			t.Name = r.display()
 		}
 	}
 	return t, true
+}
+
+// ordered reports whether one of the orders is for a target.
+func ordered(orders []Order, gitDir, url string) bool {
+	return slices.ContainsFunc(orders, func(o Order) bool {
+		t, ok := o.For(gitDir)
+		return ok && t.URL == url
+	})
 }
 
 // usualRefs are what a mirror takes without being told: notes and the forges'
@@ -61,6 +72,43 @@ func matches(patterns []string, ref string) bool {
 		}
 	}
 	return false
+}
+
+// newTarget is a target of an order that is in no ledger yet.
+type newTarget struct {
+	gitDir string
+	target Target
+}
+
+// unknown are the targets that orders have of repositories which are known, or
+// of the one, and of which nothing is recorded yet.
+func (e *Engine) unknown(ctx context.Context, orders []Order, gitDir string) ([]newTarget, error) {
+	repos := []string{gitDir}
+	var err error
+	if gitDir == "" {
+		if repos, err = e.store.Repositories(ctx); err != nil {
+			return nil, err
+		}
+	}
+	recorded, err := e.store.Targets(ctx, gitDir, "")
+	if err != nil {
+		return nil, err
+	}
+	known := map[targetKey]bool{}
+	for _, t := range recorded {
+		known[targetKey{t.GitDir, t.URL}] = true
+	}
+	var out []newTarget
+	for _, dir := range repos {
+		for _, o := range orders {
+			t, ok := o.For(dir)
+			if key := (targetKey{dir, t.URL}); ok && !known[key] {
+				known[key] = true
+				out = append(out, newTarget{dir, t})
+			}
+		}
+	}
+	return out, nil
 }
 
 // wants is what a push means for the order.

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -36,7 +37,7 @@ func (d *delivery) owe(ctx context.Context, held bool) error {
 	}
 	return d.store.Owe(ctx, store.MirrorTarget{
 		GitDir: d.req.GitDir, URL: t.URL, Name: t.Name, Secret: t.Secret, Force: t.Force, Delete: t.Delete,
-		RetryFor: t.RetryFor, Forge: t.Forge, API: t.API,
+		RetryFor: t.RetryFor, Forge: t.Forge, API: t.API, Asked: t.Asked, Auth: t.Auth,
 	}, owed, d.now(), held && fresh)
 }
 
@@ -51,6 +52,27 @@ func (d *delivery) ahead(old, new string) bool {
 	}
 	yes, err := r.IsAncestor(old, new)
 	return yes && err == nil
+}
+
+// owe records wants without delivering them.
+func (e *Engine) owe(ctx context.Context, gitDir string, t Target, wants []Want, seq string) error {
+	d := &delivery{Engine: e, req: Request{GitDir: gitDir, Target: t, Refs: wants, Seq: seq}}
+	var err error
+	if d.to, err = parseRemote(t.URL); err == nil {
+		err = d.req.Target.fill()
+	}
+	if err == nil {
+		err = d.wants()
+	}
+	if err == nil {
+		d.req.Target.URL = d.to.url
+		if t.Name == "" {
+			d.req.Target.Name = d.to.display()
+		}
+		err = d.owe(ctx, false)
+	}
+	d.closeRepo()
+	return err
 }
 
 // again makes refused deliveries open ones.
@@ -141,6 +163,22 @@ func (d *delivery) record(ctx context.Context, moves []*move) error {
 	return d.store.Settle(context.WithoutCancel(ctx), out)
 }
 
+// putThere lists the objects that the target's refs were put on, the latest first.
+func (d *delivery) putThere(ctx context.Context) ([]string, error) {
+	rows, err := d.rows(ctx, d.req.GitDir, d.to.url)
+	if err != nil {
+		return nil, err
+	}
+	list := slices.SortedFunc(maps.Values(rows), func(a, b store.Delivery) int { return b.At.Compare(a.At) })
+	var out []string
+	for _, row := range list {
+		if row.Put != "" && len(out) < knownTips && !slices.Contains(out, row.Put) {
+			out = append(out, row.Put)
+		}
+	}
+	return out, nil
+}
+
 // progress notes what of a history is there, while the rest is on its way. The
 // row's want is another, so its state stays that of a delivery that is owed.
 func (d *delivery) progress(ctx context.Context, m *move) {
@@ -151,11 +189,21 @@ func (d *delivery) progress(ctx context.Context, m *move) {
 	}
 }
 
-// backoff is how long the worker waits before it tries again: half a minute,
-// doubled with each attempt, an hour at most; five minutes at least where the
-// forge said that there were too many requests.
+// firstPauses are between the first attempts: most of what fails has passed by
+// then, and somebody may be waiting.
+var firstPauses = []time.Duration{time.Second, 4 * time.Second, 15 * time.Second}
+
+// backoff is how long the worker waits after so many attempts before it tries
+// again: after the first pauses half a minute, doubled with each attempt, an
+// hour at most; five minutes at least where the forge said that there were too
+// many requests.
 func (e *Engine) backoff(attempts int, c Class) time.Duration {
-	d := 30 * time.Second << min(max(attempts-1, 0), 7)
+	var d time.Duration
+	if attempts = max(attempts, 1); attempts <= len(firstPauses) {
+		d = firstPauses[attempts-1]
+	} else {
+		d = 30 * time.Second << min(attempts-len(firstPauses)-1, 7)
+	}
 	if c == ClassRateLimit {
 		d = max(d, 5*time.Minute)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,43 @@ func TestLargeHistoryIsSentInParts(t *testing.T) {
 	git(t, w.dst, "fsck", "--connectivity-only")
 	if d := w.row("refs/heads/main"); d.Put != tip || !d.Ours {
 		t.Errorf("ledger %+v", d)
+	}
+}
+
+// What can be known to be too much is not sent in the first place: no push of a
+// large repository's first delivery is refused.
+func TestLargeRepositoryIsCutBeforehand(t *testing.T) {
+	w := newWorld(t)
+	const takes = 500_000
+	w.engine.batch.pack = takes * 9 / 10
+	git(t, w.dst, "config", "receive.maxInputSize", "500000")
+	tip := w.history("refs/heads/main", 9)
+	side := w.commit("refs/heads/side", random(t, 200_000), tip)
+	git(t, w.src, "tag", "-a", "-m", "v1", "v1", tip)
+	tag := git(t, w.src, "rev-parse", "refs/tags/v1")
+	git(t, w.src, "repack", "-adq")
+	refused := 0
+	w.forge.Inject(&forgetest.Fault{On: "POST /me/repo.git/git-receive-pack", Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.ContentLength > takes {
+			refused++
+		}
+		next.ServeHTTP(rw, r)
+	}})
+	rep := w.push(Want{"refs/heads/main", tip}, Want{"refs/heads/side", side}, Want{"refs/tags/v1", tag})
+	if refused > 0 || rep.Attempts < 3 || rep.Attempts > 6 {
+		t.Errorf("%d pushes, %d of them too large", rep.Attempts, refused)
+	}
+	w.wantThere("refs/heads/main", tip)
+	w.wantThere("refs/heads/side", side)
+	w.wantThere("refs/tags/v1", tag)
+	git(t, w.dst, "fsck", "--connectivity-only")
+	if d := w.row("refs/heads/main"); d.Put != tip || !d.Ours {
+		t.Errorf("ledger %+v", d)
+	}
+	// The next commit is no large matter.
+	next := w.commit("refs/heads/main", "small", tip)
+	if rep := w.push(Want{"refs/heads/main", next}); rep.Attempts != 1 {
+		t.Errorf("%d pushes for a commit", rep.Attempts)
 	}
 }
 

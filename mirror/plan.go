@@ -20,6 +20,7 @@ type move struct {
 	lease *string
 
 	earlier bool // not of this request
+	revived bool // was refused for a reason that was the target's
 	result  *Result
 	whole   bool // refused together with all others of its push
 }

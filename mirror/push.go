@@ -15,8 +15,10 @@ import (
 type pusher struct {
 	*planner
 	sess     *session
-	attempts int         // git pushes started
-	progress func(*move) // records that a part of a move's history landed
+	attempts int                      // git pushes started
+	progress func(*move)              // records that a part of a move's history landed
+	there    func() ([]string, error) // the objects that the target's refs were put on, the latest first
+	size     int64                    // of the repository's objects, in bytes; 0: not looked at
 }
 
 // rounds bounds how often one push is made again because the remote moved
@@ -27,6 +29,7 @@ const rounds = 4
 // at the remote where the first word was no clear one. Transient results are
 // Pending. What the remote took as a whole amiss is pushed in parts.
 func (p *pusher) push(ctx context.Context, moves []*move) {
+	moves = p.ahead(ctx, moves)
 	p.settle(ctx, moves)
 	p.inParts(ctx, moves)
 }

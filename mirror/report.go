@@ -43,6 +43,8 @@ type Result struct {
 	// Earlier marks a ref that this request did not name: it was owed from
 	// before and went along.
 	Earlier bool `json:"earlier,omitempty"`
+
+	revived bool // it was refused before, and was tried because others landed
 }
 
 // Report is what Deliver has to say, ref by ref.

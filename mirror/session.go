@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,11 +24,12 @@ import (
 // a pre-push hook) nor the user's or the system's has a say in where a
 // credential goes.
 type session struct {
-	to   remote
-	cred credential
-	name string // the secret's
-	dir  string
-	env  []string
+	gitDir string // of the repository
+	to     remote
+	cred   credential
+	name   string // the secret's
+	dir    string
+	env    []string
 
 	agent *agentServer
 	mu    sync.Mutex
@@ -47,7 +49,7 @@ func openSession(gitDir string, to remote, cred credential, secretName string, k
 	if err != nil {
 		return nil, fmt.Errorf("mirror: %w", err)
 	}
-	s := &session{to: to, cred: cred, name: secretName, dir: dir}
+	s := &session{gitDir: gitDir, to: to, cred: cred, name: secretName, dir: dir}
 	if err := s.prepare(gitDir, knownHosts); err != nil {
 		s.close()
 		return nil, err
@@ -55,20 +57,54 @@ func openSession(gitDir string, to remote, cred credential, secretName string, k
 	return s, nil
 }
 
+// sessionDir is how the name of a session's directory begins; the process's id
+// follows.
+const sessionDir = "quire-mirror-"
+
 // privateDir makes a directory of mode 0700, in memory where there is such a
 // place: five small files made and removed on a disk cost a push of one commit
 // some 2 ms, a twentieth of it.
 func privateDir() (string, error) {
-	base := os.Getenv("TMPDIR")
-	if base == "" {
-		if dir, err := os.MkdirTemp("/dev/shm", "quire-mirror-"); err == nil {
+	name := sessionDir + strconv.Itoa(os.Getpid()) + "-"
+	var err error
+	for _, base := range sessionPlaces() {
+		var dir string
+		if dir, err = os.MkdirTemp(base, name); err == nil {
 			return dir, nil
 		}
 	}
-	if base == "" || len(base) > 64 {
-		base = "/tmp" // a socket's path has at most 107 bytes (unix(7))
+	return "", err
+}
+
+// sessionPlaces are where sessions' directories may lie, the best first. A
+// socket's path has at most 107 bytes (unix(7)).
+func sessionPlaces() []string {
+	switch base := os.Getenv("TMPDIR"); {
+	case base == "":
+		return []string{"/dev/shm", "/tmp"}
+	case len(base) > 64:
+		return []string{"/tmp"}
+	default:
+		return []string{base}
 	}
-	return os.MkdirTemp(base, "quire-mirror-")
+}
+
+// sweep removes the directories of sessions whose process was killed. Nothing
+// secret is in them.
+func sweep() {
+	for _, base := range sessionPlaces() {
+		left, err := filepath.Glob(filepath.Join(base, sessionDir+"*"))
+		if err != nil {
+			continue
+		}
+		for _, dir := range left {
+			id, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), sessionDir), "-")
+			pid, err := strconv.Atoi(id)
+			if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+				os.RemoveAll(dir) // another user's stays, and is theirs to remove
+			}
+		}
+	}
 }
 
 func (s *session) prepare(gitDir string, knownHosts []string) error {

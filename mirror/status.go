@@ -1,7 +1,10 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"quire/internal/event"
@@ -17,6 +20,13 @@ type TargetStatus struct {
 	Checked time.Time   `json:"checked_at,omitzero"` // the last audit
 	Expires time.Time   `json:"credential_expires_at,omitzero"`
 	Refs    []RefStatus `json:"refs"`
+
+	New     bool `json:"new,omitempty"`     // the configuration orders it, and nothing was delivered yet
+	Retired bool `json:"retired,omitempty"` // nobody asks for it any more
+
+	// Commit statuses that the forge has not been told, and why the last one was not.
+	Statuses    int    `json:"statuses_waiting,omitempty"`
+	StatusError string `json:"status_error,omitempty"`
 
 	again Target
 }
@@ -35,19 +45,24 @@ type RefStatus struct {
 	Error    string              `json:"error,omitempty"` //
 }
 
-// Drift reports whether any ref is not as it is wanted.
+// Drift reports whether the copy is not as it is wanted. One that nobody wants
+// any more has no drift.
 func (s TargetStatus) Drift() bool {
+	if s.Retired {
+		return false
+	}
 	for _, r := range s.Refs {
 		if r.Drift {
 			return true
 		}
 	}
-	return false
+	return s.New
 }
 
 // Status lists the copies of a repository, or with "" of all, from the ledger
-// alone: it asks no remote.
-func (e *Engine) Status(ctx context.Context, gitDir string) ([]TargetStatus, error) {
+// alone: it asks no remote. orders are the configuration's, of which some may
+// have been delivered nowhere yet.
+func (e *Engine) Status(ctx context.Context, gitDir string, orders []Order) ([]TargetStatus, error) {
 	targets, err := e.store.Targets(ctx, gitDir, "")
 	if err != nil {
 		return nil, err
@@ -56,23 +71,45 @@ func (e *Engine) Status(ctx context.Context, gitDir string) ([]TargetStatus, err
 	if err != nil {
 		return nil, err
 	}
+	waiting, err := e.store.WaitingStatuses(ctx, gitDir)
+	if err != nil {
+		return nil, err
+	}
 	now := e.now()
 	out := make([]TargetStatus, 0, len(targets))
 	// Both are sorted by repository and URL.
 	for _, t := range targets {
 		s := TargetStatus{GitDir: t.GitDir, Target: t.Name, URL: t.URL, Secret: t.Secret, Checked: t.Checked, Expires: t.Expires, again: recorded(t)}
+		s.Retired = !t.Asked && !ordered(orders, t.GitDir, t.URL)
+		if w, ok := waiting[[2]string{t.GitDir, t.URL}]; ok {
+			s.Statuses, s.StatusError = w.N, w.Error
+		}
 		for len(rows) > 0 && rows[0].GitDir == t.GitDir && rows[0].URL == t.URL {
 			s.Refs = append(s.Refs, refStatus(rows[0], now))
 			rows = rows[1:]
 		}
+		// Known since the order was read, and not come to.
+		s.New = len(s.Refs) == 0 && s.Checked.IsZero()
 		out = append(out, s)
 	}
+	missing, err := e.unknown(ctx, orders, gitDir)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range missing {
+		t := m.target
+		out = append(out, TargetStatus{GitDir: m.gitDir, Target: t.Name, URL: t.URL, Secret: t.Secret, New: true, again: t})
+	}
+	slices.SortStableFunc(out, func(a, b TargetStatus) int {
+		return cmp.Or(strings.Compare(a.GitDir, b.GitDir), strings.Compare(a.URL, b.URL))
+	})
 	return out, nil
 }
 
 // recorded is a target as the ledger has it.
 func recorded(t store.MirrorTarget) Target {
-	return Target{Name: t.Name, URL: t.URL, Secret: t.Secret, Force: t.Force, Delete: t.Delete, RetryFor: t.RetryFor, Forge: t.Forge, API: t.API}
+	return Target{Name: t.Name, URL: t.URL, Secret: t.Secret, Force: t.Force, Delete: t.Delete, RetryFor: t.RetryFor, Forge: t.Forge, API: t.API,
+		Asked: t.Asked, Auth: t.Auth}
 }
 
 func refStatus(d store.Delivery, now time.Time) RefStatus {

@@ -104,8 +104,11 @@ func (w *world) next() string {
 	return fmt.Sprintf("%026d", w.seq)
 }
 
+// request is a pipeline's.
 func (w *world) request(wants ...Want) Request {
-	return Request{GitDir: w.src, Target: w.target, Credential: secret.NewValue(token), Refs: wants, Seq: w.next()}
+	t := w.target
+	t.Asked = true
+	return Request{GitDir: w.src, Target: t, Credential: secret.NewValue(token), Refs: wants, Seq: w.next()}
 }
 
 func (w *world) deliver(req Request) Report {

@@ -12,14 +12,14 @@ import (
 func newMirrorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mirror",
-		Short: "Look at mirrors, bring them into step, pin SSH servers",
+		Short: "Look at mirrors, bring them into step, forget them, pin SSH servers",
 		Example: `  quire mirror status
   quire mirror sync project
   quire mirror trust git.example.org:2222`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newMirrorStatusCommand(), newMirrorSyncCommand(), newMirrorTrustCommand())
+	cmd.AddCommand(newMirrorStatusCommand(), newMirrorSyncCommand(), newMirrorTrustCommand(), newMirrorForgetCommand())
 	return cmd
 }
 

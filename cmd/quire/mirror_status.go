@@ -10,6 +10,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/store"
+	"quire/internal/worker"
 	"quire/mirror"
 )
 
@@ -41,7 +42,7 @@ Exit status 1 if anything is not as it is wanted.`,
 			if err != nil {
 				return err
 			}
-			list, err := e.Status(cmd.Context(), gitDir)
+			list, err := e.Status(cmd.Context(), gitDir, worker.MirrorOrders(d.cfg))
 			if err != nil {
 				return err
 			}
@@ -57,7 +58,7 @@ Exit status 1 if anything is not as it is wanted.`,
 				}
 			}
 			if len(list) == 0 && !asJSON {
-				fmt.Fprintln(out, "nothing has been mirrored yet")
+				fmt.Fprintln(out, "nothing has been mirrored yet, and no [[mirror]] is for a repository that quire knows")
 			}
 			if slices.ContainsFunc(list, mirror.TargetStatus.Drift) {
 				return errFailed
@@ -106,9 +107,14 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 		c.add("  "+plain(event.ShortRef(r.Ref)), string(r.State), "want "+want, "there "+orNone(there), lag, next, why)
 	}
 	state := "in step"
-	if behind > 0 {
+	switch {
+	case s.Retired:
+		state = "nobody asks for it any more; take it off this list with: quire mirror forget"
+	case s.New:
+		state = p.paint(yellow, "nothing delivered yet; the worker sees to it when it next starts, or: quire mirror sync")
+	case behind > 0:
 		state = p.paint(red, fmt.Sprintf("%d of %d refs not in step", behind, len(s.Refs)))
-	} else if len(s.Refs) > 0 {
+	case len(s.Refs) > 0:
 		state = p.paint(green, fmt.Sprintf("%d refs in step", len(s.Refs)))
 	}
 	fmt.Fprintf(w, "%s → %s  %s", plain(event.RepoName(s.GitDir)), plain(s.Target), state)
@@ -126,6 +132,13 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 			line = p.paint(yellow, line)
 		}
 		fmt.Fprintln(w, line)
+	}
+	if s.Statuses > 0 {
+		fmt.Fprintf(w, "  %d commit statuses wait", s.Statuses)
+		if s.StatusError != "" {
+			fmt.Fprintf(w, ": %s", plain(s.StatusError))
+		}
+		fmt.Fprintln(w)
 	}
 	return c.print(w)
 }

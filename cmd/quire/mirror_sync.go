@@ -121,18 +121,18 @@ func (s *syncer) sync(ctx context.Context, gitDir string) ([]mirror.Report, erro
 		}
 		o.Target = t
 		r, err := s.engine.Sync(ctx, mirror.SyncRequest{GitDir: gitDir, Order: o, KnownHosts: s.cfg.SSH.KnownHosts,
-			Confirmed: s.confirm, Credential: s.credential(gitDir, t.Secret)})
+			Confirmed: s.confirm, Credential: s.credential(gitDir, t)})
 		if err != nil {
 			return reports, err
 		}
 		reports = append(reports, r)
 	}
-	known, err := s.engine.Status(ctx, gitDir)
+	known, err := s.engine.Status(ctx, gitDir, worker.MirrorOrders(s.cfg))
 	if err != nil {
 		return reports, err
 	}
 	for _, t := range known {
-		if ordered[t.URL] || s.only != "" && s.only != t.Target {
+		if ordered[t.URL] || t.Retired || s.only != "" && s.only != t.Target {
 			continue
 		}
 		var refs []mirror.Want
@@ -144,7 +144,7 @@ func (s *syncer) sync(ctx context.Context, gitDir string) ([]mirror.Report, erro
 		r := mirror.Report{Target: t.Target, URL: t.URL}
 		if len(refs) > 0 {
 			r, err = s.engine.Deliver(ctx, mirror.Request{GitDir: gitDir, Refs: refs, KnownHosts: s.cfg.SSH.KnownHosts, Confirmed: s.confirm,
-				Target: t.Again(), Resolve: s.credential(gitDir, t.Secret)})
+				Target: t.Again(), Resolve: s.credential(gitDir, t.Again())})
 			if err != nil {
 				return reports, err
 			}
@@ -155,11 +155,8 @@ func (s *syncer) sync(ctx context.Context, gitDir string) ([]mirror.Report, erro
 }
 
 // credential reveals a mirror's secret when it is needed.
-func (s *syncer) credential(gitDir, name string) func(context.Context) (secret.Value, error) {
-	if name == "" {
-		return nil
-	}
-	return func(ctx context.Context) (secret.Value, error) {
+func (s *syncer) credential(gitDir string, t mirror.Target) func(context.Context) (secret.Value, error) {
+	return mirror.Resolver(t, func(ctx context.Context, name string) (secret.Value, error) {
 		return worker.MirrorSecret(ctx, s.cfg, gitDir, name)
-	}
+	})
 }

@@ -33,7 +33,19 @@ const (
 	StepOrphanFound Step = "orphan-found" // worker: a dead supervisor's processes are ended, nothing is recorded
 )
 
-// Steps lists all steps.
+// The steps of a mirror. They may come before, between or after those of runs.
+const (
+	StepMirrorSending  Step = "mirror-sending"  // the ledger says what is in flight, nothing is sent
+	StepMirrorSent     Step = "mirror-sent"     // git push has ended, nothing is recorded of it
+	StepMirrorSettled  Step = "mirror-settled"  // recorded, nobody was told
+	StepMirrorReported Step = "mirror-reported" // the pusher's report is written, and still awaited
+	StepStatusShown    Step = "status-shown"    // the forge knows a commit status, and it is still owed
+)
+
+// MirrorSteps lists the steps of a mirror.
+var MirrorSteps = []Step{StepMirrorSending, StepMirrorSent, StepMirrorSettled, StepMirrorReported, StepStatusShown}
+
+// Steps lists all steps of a push and its runs.
 var Steps = []Step{
 	StepRefLines, StepSpooled, StepWorkerUp, StepTaken, StepAnswered, StepUnspooled, StepSpawned, StepHeld, StepStarted,
 	StepWorkspace, StepJobRunning, StepJobsOver, StepClosed, StepEventsOver, StepFinished, StepOutcome,

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"quire/internal/event"
@@ -64,61 +63,4 @@ func (d Dir) Outcome() (Outcome, error) {
 func (d Dir) Ended() bool {
 	_, err := os.Stat(d.OutcomeFile())
 	return err == nil
-}
-
-// Taken is the worker's answer to a push: which runs it made, and what the
-// pusher must be told besides. It is written once, when the push leaves the
-// spool.
-type Taken struct {
-	Push  string     `json:"push"`
-	Runs  []TakenRun `json:"runs"`
-	Notes []string   `json:"notes"`
-}
-
-// TakenRun names a run that a push made.
-type TakenRun struct {
-	ID     string `json:"id"`
-	Number int64  `json:"number"`
-	Ref    string `json:"ref"`
-	New    string `json:"new"`
-}
-
-// PushesDir is the directory of the answers, for those who watch it.
-func PushesDir(stateDir string) string { return filepath.Join(stateDir, "pushes") }
-
-// TakenFile is where the answer to a push appears.
-func TakenFile(stateDir, pushID string) string {
-	return filepath.Join(PushesDir(stateDir), pushID+".json")
-}
-
-// WriteTaken publishes the answer to a push.
-func WriteTaken(stateDir string, t Taken) error {
-	if t.Runs == nil {
-		t.Runs = []TakenRun{}
-	}
-	if t.Notes == nil {
-		t.Notes = []string{}
-	}
-	data, err := json.Marshal(t)
-	if err == nil {
-		err = writeAtomic(TakenFile(stateDir, t.Push), append(data, '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("answer push %s: %w", t.Push, err)
-	}
-	return nil
-}
-
-// ReadTaken reads the answer to a push. While there is none, the error is
-// fs.ErrNotExist.
-func ReadTaken(stateDir, pushID string) (Taken, error) {
-	var t Taken
-	data, err := os.ReadFile(TakenFile(stateDir, pushID))
-	if err != nil {
-		return t, err
-	}
-	if err := json.Unmarshal(data, &t); err != nil {
-		return t, fmt.Errorf("read answer to push %s: %w", pushID, err)
-	}
-	return t, nil
 }

@@ -109,6 +109,15 @@ func (r Report) JobEnd(id string, state event.JobState, took time.Duration, rema
 // Progress is a remark while the run goes on.
 func (r Report) Progress(text string) string { return "         " + clip(Plain(text)) + "\n" }
 
+// Mirrored is a line of what became of a push at a mirror: kind is error,
+// warning, hint, or "" for what went well.
+func Mirrored(kind, text string) string {
+	if kind != "" {
+		kind += ": "
+	}
+	return kind + clip(Plain(text)) + "\n"
+}
+
 // Warning is a remark that asks for somebody's attention.
 func (r Report) Warning(text string) string { return "warning: " + clip(Plain(text)) + "\n" }
 

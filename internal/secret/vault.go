@@ -89,6 +89,25 @@ func (v *Vault) Reveal(ctx context.Context, name string, s Scope) (Value, error)
 	return e.value, nil
 }
 
+// Revealed is what has been given to anybody so far, by name. A secret that is
+// being fetched just now is left out.
+func (v *Vault) Revealed() map[string]Value {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	out := map[string]Value{}
+	for name, e := range v.entries {
+		select {
+		case e.lock <- struct{}{}:
+			if e.known {
+				out[name] = e.value
+			}
+			<-e.lock
+		default:
+		}
+	}
+	return out
+}
+
 func (v *Vault) entry(name string) *entry {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -54,12 +54,7 @@ type Delivery struct {
 // lock may say so.
 func (s *Store) Owe(ctx context.Context, t MirrorTarget, owed []Delivery, at time.Time, sending bool) error {
 	return s.change(ctx, "record deliveries", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `
-			INSERT INTO targets (git_dir, url, name, secret, force, deletes, retry_for, forge, api)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET name = excluded.name, secret = excluded.secret, force = excluded.force,
-				deletes = excluded.deletes, retry_for = excluded.retry_for, forge = excluded.forge, api = excluded.api`,
-			t.GitDir, t.URL, t.Name, t.Secret, t.Force, t.Delete, int64(t.RetryFor), t.Forge, t.API)
+		err := putTarget(ctx, tx, t, at)
 		if err != nil || len(owed) == 0 {
 			return err
 		}
@@ -190,6 +185,17 @@ func (s *Store) Deliveries(ctx context.Context, gitDir, url string, refs []strin
 	return out, nil
 }
 
+// Takeable is all that is still owed at a target, and what was refused there
+// for one of the classes, by ref.
+func (s *Store) Takeable(ctx context.Context, gitDir, url string, classes []string) ([]Delivery, error) {
+	names, err := json.Marshal(classes)
+	if err != nil {
+		return nil, err
+	}
+	return s.deliveries(ctx, `WHERE git_dir = ?1 AND url = ?2 AND (state IN ('waiting', 'pushing')
+		OR state = 'refused' AND class IN (SELECT value FROM json_each(?3))) ORDER BY ref`, gitDir, url, string(names))
+}
+
 // DeliveriesOf lists everything known of a repository's mirrors ("" for all
 // repositories), by repository, URL and ref.
 func (s *Store) DeliveriesOf(ctx context.Context, gitDir string) ([]Delivery, error) {
@@ -203,19 +209,6 @@ func (s *Store) DeliveriesOf(ctx context.Context, gitDir string) ([]Delivery, er
 func (s *Store) CountPut(ctx context.Context, gitDir, url string) (n int, err error) {
 	err = s.db.QueryRowContext(ctx, `SELECT count(*) FROM deliveries WHERE git_dir = ? AND url = ? AND put <> ''`, gitDir, url).Scan(&n)
 	return n, explain(err)
-}
-
-// PutAt is the set of objects that a target is known to have on its refs.
-func (s *Store) PutAt(ctx context.Context, gitDir, url string) (map[string]bool, error) {
-	list, err := s.deliveries(ctx, `WHERE git_dir = ? AND url = ? AND put <> ''`, gitDir, url)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]bool{}
-	for _, d := range list {
-		out[d.Put] = true
-	}
-	return out, nil
 }
 
 func (s *Store) deliveries(ctx context.Context, where string, args ...any) ([]Delivery, error) {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 )
 
@@ -14,36 +13,57 @@ type MirrorTarget struct {
 	Force, Delete             string
 	RetryFor                  time.Duration
 	Forge, API                string
-	Checked                   time.Time // the last audit
-	Expires                   time.Time // of the credential, where the forge tells
+
+	Asked bool   // by a pipeline, and not by the configuration alone
+	Auth  string // how a header is made of the secret; holds none itself
+
+	Added   time.Time // when it was first recorded
+	Checked time.Time // the last audit
+	Expires time.Time // of the credential, where the forge tells
+}
+
+// putTarget records a target's present settings. That a pipeline asked for it
+// once is not forgotten, and its header is the pipeline's to say.
+func putTarget(ctx context.Context, tx *sql.Tx, t MirrorTarget, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO targets (git_dir, url, name, secret, force, deletes, retry_for, forge, api, asked, auth, added)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET name = excluded.name, secret = excluded.secret, force = excluded.force,
+			deletes = excluded.deletes, retry_for = excluded.retry_for, forge = excluded.forge, api = excluded.api,
+			asked = max(asked, excluded.asked), auth = CASE WHEN excluded.asked THEN excluded.auth ELSE auth END`,
+		t.GitDir, t.URL, t.Name, t.Secret, t.Force, t.Delete, int64(t.RetryFor), t.Forge, t.API, t.Asked, t.Auth, nanos(at))
+	return err
+}
+
+// ForgetTarget forgets a target with all that is known of its refs: leases,
+// what is owed, statuses. It reports whether there was one.
+func (s *Store) ForgetTarget(ctx context.Context, gitDir, url string) (found bool, err error) {
+	err = s.change(ctx, "forget a target", func(tx *sql.Tx) error {
+		for _, table := range []string{"statuses", "deliveries", "targets"} {
+			res, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE git_dir = ? AND url = ?", gitDir, url)
+			if err != nil {
+				return err
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			found = found || table == "targets" && n > 0
+		}
+		return nil
+	})
+	return found, err
 }
 
 // DueTargets lists the targets that are owed something whose next attempt has
 // come, the longest waiting first. next is when the next other one comes; the
 // zero time if none does.
 func (s *Store) DueTargets(ctx context.Context, now time.Time) (due []MirrorTarget, next time.Time, err error) {
-	rows, err := s.db.QueryContext(ctx, `
+	keys, next, err := s.due(ctx, `
 		SELECT git_dir, url, min(next_at) AS first FROM deliveries
-		WHERE state IN ('waiting', 'pushing') GROUP BY git_dir, url ORDER BY first`)
+		WHERE state IN ('waiting', 'pushing') GROUP BY git_dir, url ORDER BY first`, now)
 	if err != nil {
-		return nil, next, explain(err)
-	}
-	var keys [][2]string
-	for rows.Next() {
-		var gitDir, url string
-		var first int64
-		if err := rows.Scan(&gitDir, &url, &first); err != nil {
-			rows.Close()
-			return nil, next, err
-		}
-		if first > nanos(now) {
-			next = fromNanos(first)
-			break
-		}
-		keys = append(keys, [2]string{gitDir, url})
-	}
-	if err := errors.Join(rows.Close(), rows.Err()); err != nil {
-		return nil, next, explain(err)
+		return nil, next, err
 	}
 	for _, k := range keys {
 		t, err := s.Targets(ctx, k[0], k[1])
@@ -55,12 +75,43 @@ func (s *Store) DueTargets(ctx context.Context, now time.Time) (due []MirrorTarg
 	return due, next, nil
 }
 
+// due runs a query for targets (repository and URL) with the time of their next
+// turn, the earliest first, and cuts the answer at now.
+func (s *Store) due(ctx context.Context, query string, now time.Time) (due [][2]string, next time.Time, err error) {
+	rows, err := s.db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, next, explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key [2]string
+		var first int64
+		if err := rows.Scan(&key[0], &key[1], &first); err != nil {
+			return nil, next, err
+		}
+		if first > nanos(now) {
+			return due, fromNanos(first), nil
+		}
+		due = append(due, key)
+	}
+	return due, next, explain(rows.Err())
+}
+
 // Targets lists recorded targets, of one repository or with "" of all; with a
 // URL only that one.
 func (s *Store) Targets(ctx context.Context, gitDir, url string) ([]MirrorTarget, error) {
+	return s.targets(ctx, "(?1 = '' OR git_dir = ?1) AND (?2 = '' OR url = ?2)", gitDir, url)
+}
+
+// UncheckedTargets lists the targets that nobody has audited since a time.
+func (s *Store) UncheckedTargets(ctx context.Context, since time.Time) ([]MirrorTarget, error) {
+	return s.targets(ctx, "checked <= ?", nanos(since))
+}
+
+func (s *Store) targets(ctx context.Context, where string, args ...any) ([]MirrorTarget, error) {
 	rows, err := s.db.QueryContext(ctx, `
-		SELECT git_dir, url, name, secret, force, deletes, retry_for, forge, api, checked, expires FROM targets
-		WHERE (?1 = '' OR git_dir = ?1) AND (?2 = '' OR url = ?2) ORDER BY git_dir, url`, gitDir, url)
+		SELECT git_dir, url, name, secret, force, deletes, retry_for, forge, api, asked, auth, added, checked, expires
+		FROM targets WHERE `+where+` ORDER BY git_dir, url`, args...)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -68,11 +119,13 @@ func (s *Store) Targets(ctx context.Context, gitDir, url string) ([]MirrorTarget
 	var out []MirrorTarget
 	for rows.Next() {
 		var t MirrorTarget
-		var retry, checked, expires int64
-		if err := rows.Scan(&t.GitDir, &t.URL, &t.Name, &t.Secret, &t.Force, &t.Delete, &retry, &t.Forge, &t.API, &checked, &expires); err != nil {
+		var retry, added, checked, expires int64
+		err := rows.Scan(&t.GitDir, &t.URL, &t.Name, &t.Secret, &t.Force, &t.Delete, &retry, &t.Forge, &t.API,
+			&t.Asked, &t.Auth, &added, &checked, &expires)
+		if err != nil {
 			return nil, err
 		}
-		t.RetryFor, t.Checked, t.Expires = time.Duration(retry), fromNanos(checked), fromNanos(expires)
+		t.RetryFor, t.Added, t.Checked, t.Expires = time.Duration(retry), fromNanos(added), fromNanos(checked), fromNanos(expires)
 		out = append(out, t)
 	}
 	return out, explain(rows.Err())

@@ -23,7 +23,8 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 	if err := w.sameRepository(m.GitDir); err != nil {
 		return pipeline.MirrorResult{}, err
 	}
-	credential, err := w.credential(ctx, call, m)
+	target := mirror.Target{Name: m.As, URL: m.URL, Asked: true}
+	credential, err := w.credential(ctx, call, m, &target)
 	if err != nil {
 		return pipeline.MirrorResult{}, err
 	}
@@ -35,9 +36,7 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 		return pipeline.MirrorResult{}, err
 	}
 	req := mirror.Request{
-		GitDir:     w.run.GitDir,
-		Target:     mirror.Target{Name: m.As, URL: m.URL, Secret: m.Secret},
-		Credential: credential, Refs: wants, Seq: w.run.PushID, KnownHosts: w.cfg.SSH.KnownHosts,
+		GitDir: w.run.GitDir, Target: target, Credential: credential, Refs: wants, Seq: w.run.PushID, KnownHosts: w.cfg.SSH.KnownHosts,
 	}
 	if m.Tag != "" {
 		req.Tag = &mirror.Tag{Name: m.Tag, Commit: w.commit}
@@ -91,8 +90,11 @@ func (w *world) tellsNoSecret(m pipeline.Mirror) error {
 	return nil
 }
 
-func (w *world) credential(ctx context.Context, call pipeline.Call, m pipeline.Mirror) (secret.Value, error) {
+// credential is what the mirror is pushed with. It notes in the target which
+// secret that is, so that the worker can try again without the pipeline.
+func (w *world) credential(ctx context.Context, call pipeline.Call, m pipeline.Mirror, target *mirror.Target) (secret.Value, error) {
 	if m.AuthHeader != "" {
+		target.Secret, target.Auth = mirror.RecipeOf(m.AuthHeader, w.vault.Revealed())
 		// The pipeline may have put it together from parts that nobody knows:
 		// whole, the field's value, and the credential without its scheme.
 		red := w.vault.Redactor()
@@ -108,6 +110,7 @@ func (w *world) credential(ctx context.Context, call pipeline.Call, m pipeline.M
 	if m.Secret == "" {
 		return secret.Value{}, nil
 	}
+	target.Secret = m.Secret
 	return w.vault.Reveal(ctx, m.Secret, w.scope(call, m.Secret))
 }
 

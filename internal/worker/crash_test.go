@@ -85,9 +85,10 @@ func diesInSupervisor(s event.Step) bool {
 
 // pushUnattended pushes with a worker that does nothing, and a hook that is
 // killed at step, if it is one of the hook's.
-func (r *repo) pushUnattended(step event.Step) {
+func (r *repo) pushUnattended(step event.Step, options ...string) {
 	r.t.Helper()
-	cmd := exec.Command("git", "push", "-q", "-o", "ci.wait=none", "origin", "HEAD:refs/heads/main")
+	args := append([]string{"push", "-q", "-o", "ci.wait=none"}, options...)
+	cmd := exec.Command("git", append(args, "origin", "HEAD:refs/heads/main")...)
 	cmd.Dir = r.work
 	cmd.Env = append(gitEnv(), "QUIRE_BIN=/bin/true", "QUIRE_CRASH_AT="+string(step))
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -91,9 +91,7 @@ func (c *Collected) repository(ctx context.Context, cfg *config.Config, st *stor
 		gone = append(gone, idle...)
 	}
 	for _, id := range gone {
-		if err := os.Remove(runlog.TakenFile(cfg.StateDir, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			c.try(err)
-		}
+		c.try(runlog.RemoveTaken(cfg.StateDir, id))
 		c.Pushes++
 	}
 	return nil

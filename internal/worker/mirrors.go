@@ -46,13 +46,15 @@ func MirrorSecret(ctx context.Context, cfg *config.Config, gitDir, name string) 
 // keepMirrors starts what delivers to mirrors beside the worker's own loop. The
 // function it returns ends that; what is owed then stays owed.
 func (w *worker) keepMirrors(ctx context.Context) (stop func(), err error) {
-	engine, err := mirror.New(w.store, filepath.Join(w.cfg.StateDir, "locks"), mirror.Log(w.Log))
+	// What fails is tried again by the ledger's clock, and not within an attempt:
+	// so a pusher hears of it at once.
+	engine, err := mirror.New(w.store, filepath.Join(w.cfg.StateDir, "locks"), mirror.Log(w.Log), mirror.Pauses())
 	if err != nil {
 		return nil, err
 	}
 	w.mirrors = mirror.NewKeeper(engine, mirror.KeeperOptions{
-		Orders: MirrorOrders(w.cfg), KnownHosts: w.cfg.SSH.KnownHosts, Tell: w.sayMirrored,
-		Secret: func(ctx context.Context, gitDir, name string, _ []string) (secret.Value, error) {
+		Orders: MirrorOrders(w.cfg), KnownHosts: w.cfg.SSH.KnownHosts, Tell: w.sayMirrored, Ended: w.stir,
+		Secret: func(ctx context.Context, gitDir, name string) (secret.Value, error) {
 			return MirrorSecret(ctx, w.cfg, gitDir, name)
 		},
 	})
@@ -85,14 +87,15 @@ func (w *worker) sayMirrored(n mirror.Notice) {
 	}
 }
 
-// showJobs has a finished run's jobs shown as commit statuses at the mirrors
-// that want them.
+// showJobs has a run's jobs shown as commit statuses at the mirrors that want
+// them: how they end when the run is over, and before that which ones there are,
+// if anybody has the time to see it.
 func (w *worker) showJobs(ctx context.Context, id string) {
 	if !slices.ContainsFunc(w.cfg.Mirrors, func(m config.Mirror) bool { return m.Status }) {
 		return
 	}
 	r, err := w.store.Run(ctx, id)
-	if err != nil || !r.State.Final() || r.Branch() == "" {
+	if err != nil || r.Branch() == "" {
 		w.tell("show the jobs of run "+id, err)
 		return
 	}
@@ -101,21 +104,39 @@ func (w *worker) showJobs(ctx context.Context, id string) {
 		w.tell("show the jobs of run "+id, err)
 		return
 	}
+	shown := w.shown[id]
+	if shown == nil {
+		shown = map[string]event.JobState{}
+		w.shown[id] = shown
+	}
 	var list []mirror.CommitStatus
 	for _, j := range jobs {
+		if shown[j.ID] == j.State {
+			continue
+		}
+		shown[j.ID] = j.State
 		if s := statusOf(j); s.State != "" {
 			s.URL = w.page(r)
 			list = append(list, s)
 		}
 	}
-	w.mirrors.Report(r.GitDir, r.New, list)
+	if r.State.Final() {
+		delete(w.shown, id)
+	}
+	w.tell("show the jobs of run "+id, w.mirrors.Report(ctx, r.GitDir, r.New, list))
 }
 
-// statusOf is a job as a forge shows it. A job that was skipped has no verdict
-// and is not shown.
+// statusOf is a job as a forge shows it. None has a state for a skipped one, and
+// one that was pending must not stay so: it is a success, whose text says more.
 func statusOf(j event.Job) mirror.CommitStatus {
 	s := mirror.CommitStatus{Context: "quire/" + strings.TrimPrefix(j.ID, "quire/"), Description: string(j.State)}
 	switch j.State {
+	case event.JobPending:
+		s.State = mirror.StatePending
+	case event.JobRunning:
+		s.State = mirror.StateRunning
+	case event.JobSkipped:
+		s.State = mirror.StateSuccess
 	case event.JobSucceeded:
 		s.State, s.Description = mirror.StateSuccess, "in "+j.Duration.Round(100*time.Millisecond).String()
 	case event.JobFailed:
@@ -123,7 +144,7 @@ func statusOf(j event.Job) mirror.CommitStatus {
 	case event.JobBlocked, event.JobCanceled:
 		s.State = mirror.StateError
 	}
-	if j.Reason != "" && s.State != mirror.StateSuccess {
+	if j.Reason != "" && j.State != event.JobSucceeded {
 		s.Description += ": " + j.Reason
 	}
 	return s

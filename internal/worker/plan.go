@@ -93,6 +93,8 @@ func (w *worker) plan(ctx context.Context, p event.Push) (plan, error) {
 		out.note("warning: found moved without a report of the push (its hook was killed, or had no disk): %s", some(refsOf(out.runs)))
 	}
 	switch {
+	case len(w.mirrors.Shares(p)) > 0 && len(out.runs) == 0:
+		// A repository that is only mirrored: that it has no pipeline is no news.
 	case len(plain) > 0 && len(plain) < 4:
 		out.note("no run for %s: no %s there", some(plain), pipelineFile)
 	case len(plain) > 0:

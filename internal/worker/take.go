@@ -87,6 +87,9 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 	event.Reached(event.StepTaken)
 	w.dispatch(ctx) // first of all: the rest is done while supervisors begin
 	answer := runlog.Taken{Push: p.ID, Notes: taken.Notes}
+	if answer.Mirrors, err = w.awaitMirrors(ctx, p); err != nil {
+		return err
+	}
 	for _, r := range taken.Runs {
 		answer.Runs = append(answer.Runs, runlog.TakenRun{ID: r.ID, Number: r.Number, Ref: r.Ref, New: r.New})
 	}

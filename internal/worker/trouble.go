@@ -35,7 +35,7 @@ func (w *worker) tellOfMirror(n mirror.Notice) {
 func mirrorTrouble(n mirror.Notice) string {
 	var lines []string
 	for _, x := range n.Report.Results {
-		if x.Status == mirror.Refused || x.Status == mirror.Diverged {
+		if !x.Earlier && (x.Status == mirror.Refused || x.Status == mirror.Diverged) {
 			lines = append(lines, fmt.Sprintf("%s %s: %s; %s", event.ShortRef(x.Ref), x.Status, x.Detail, x.Advice))
 		}
 	}

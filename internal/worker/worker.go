@@ -84,6 +84,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	w := &worker{
 		cfg: cfg, Options: o, spool: spool.Dir(cfg.StateDir), lock: lock,
 		children: map[string]*child{}, foreign: map[string]event.Run{}, backoff: map[string]*delay{},
+		shown: map[string]map[string]event.JobState{}, awaited: true,
 		wake: make(chan struct{}, 1), told: map[string]bool{}, moved: map[move]time.Time{}, collected: map[string]bool{},
 	}
 	defer func() {
@@ -154,6 +155,9 @@ type worker struct {
 	wake     chan struct{}        // somebody wrote into the spool, or poked
 	told     map[string]bool      // what was logged once
 
+	shown   map[string]map[string]event.JobState // by run and job: what forges were told last
+	awaited bool                                 // a pusher is still to be told of mirrors
+
 	settledOld bool               // what an earlier worker left half done was looked for
 	moved      map[move]time.Time // refs found elsewhere than expected, and since when
 	undecided  bool               // a ref has moved, and its push may still be reported
@@ -171,16 +175,21 @@ func (w *worker) listen(ctx context.Context) (stop func()) {
 	var listening sync.WaitGroup
 	listening.Go(func() {
 		for watch.Wait(ctx) == nil {
-			select {
-			case w.wake <- struct{}{}:
-			default:
-			}
+			w.stir()
 		}
 	})
 	return func() {
 		cancel()
 		listening.Wait()
 		watch.Close()
+	}
+}
+
+// stir wakes the worker. Any goroutine may call it.
+func (w *worker) stir() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -254,6 +263,7 @@ func (w *worker) round(ctx context.Context) {
 	w.reap(ctx)
 	w.take(ctx)
 	w.dispatch(ctx)
+	w.reportMirrors(ctx)
 }
 
 // look is for what nothing wakes the worker for.
@@ -262,11 +272,17 @@ func (w *worker) look(ctx context.Context) {
 	if err := w.adopt(ctx); err != nil {
 		w.tell("look for running runs", err)
 	}
+	for id := range w.children {
+		w.showJobs(ctx, id)
+	}
+	for id := range w.foreign {
+		w.showJobs(ctx, id)
+	}
 }
 
 // busy reports whether the worker must stay.
 func (w *worker) busy(ctx context.Context) bool {
-	if len(w.children) > 0 || len(w.foreign) > 0 {
+	if len(w.children) > 0 || len(w.foreign) > 0 || w.awaited {
 		return true
 	}
 	if names, err := w.spool.List(); err != nil || len(names) > 0 {

@@ -1,0 +1,98 @@
+package runlog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Taken is the worker's answer to a push: which runs it made, which mirrors it
+// goes to by order of the configuration, and what the pusher must be told
+// besides. It is written once, when the push leaves the spool.
+type Taken struct {
+	Push    string     `json:"push"`
+	Runs    []TakenRun `json:"runs"`
+	Mirrors []string   `json:"mirrors,omitempty"` // their names; if any, a report of them follows
+	Notes   []string   `json:"notes"`
+}
+
+// TakenRun names a run that a push made.
+type TakenRun struct {
+	ID     string `json:"id"`
+	Number int64  `json:"number"`
+	Ref    string `json:"ref"`
+	New    string `json:"new"`
+}
+
+// PushesDir is the directory of the answers, for those who watch it.
+func PushesDir(stateDir string) string { return filepath.Join(stateDir, "pushes") }
+
+// TakenFile is where the answer to a push appears.
+func TakenFile(stateDir, pushID string) string {
+	return filepath.Join(PushesDir(stateDir), pushID+".json")
+}
+
+// WriteTaken publishes the answer to a push.
+func WriteTaken(stateDir string, t Taken) error {
+	if t.Runs == nil {
+		t.Runs = []TakenRun{}
+	}
+	if t.Notes == nil {
+		t.Notes = []string{}
+	}
+	data, err := json.Marshal(t)
+	if err == nil {
+		err = writeAtomic(TakenFile(stateDir, t.Push), append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("answer push %s: %w", t.Push, err)
+	}
+	return nil
+}
+
+// ReadTaken reads the answer to a push. While there is none, the error is
+// fs.ErrNotExist.
+func ReadTaken(stateDir, pushID string) (Taken, error) {
+	var t Taken
+	data, err := os.ReadFile(TakenFile(stateDir, pushID))
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(data, &t); err != nil {
+		return t, fmt.Errorf("read answer to push %s: %w", pushID, err)
+	}
+	return t, nil
+}
+
+// MirrorReportFile is where it appears, whole, what became of a push at the
+// mirrors of Taken.
+func MirrorReportFile(stateDir, pushID string) string {
+	return filepath.Join(PushesDir(stateDir), pushID+".mirrors")
+}
+
+// WriteMirrorReport publishes what became of a push at its mirrors, unless that
+// has been done: every follower sees the same bytes.
+func WriteMirrorReport(stateDir, pushID, text string) error {
+	path := MirrorReportFile(stateDir, pushID)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if err := writeAtomic(path, []byte(text)); err != nil {
+		return fmt.Errorf("report on the mirrors of push %s: %w", pushID, err)
+	}
+	return nil
+}
+
+// RemoveTaken removes the answer to a push and what belongs to it.
+func RemoveTaken(stateDir, pushID string) error {
+	var errs []error
+	for _, path := range []string{TakenFile(stateDir, pushID), MirrorReportFile(stateDir, pushID)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
