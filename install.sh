@@ -14,7 +14,8 @@ a configuration if there is none, and puts quire's hooks into the repositories.
 
   --prefix DIR    install under DIR
   --write-ahead   record each push before git moves a ref, too (pre-receive)
-  --no-boot       write no systemd unit, which goes on with interrupted work at boot
+  --no-boot       write no systemd units, which go on with interrupted work at boot
+                  and look after mirrors every six hours
   --uninstall     put the repositories' own hooks back, and remove the programs;
                   configuration, runs and logs stay
   --demo          show a push, its jobs and a mirror, and leave nothing behind
@@ -116,10 +117,11 @@ write_config() {
   say "configuration  $1"
 }
 
-# unit_text USER: work that a crash or power cut left goes on at boot.
+# unit_text USER TARGET: work that a crash or power cut left goes on at boot, and
+# what mirrors are owed is delivered. The worker leaves when all is done.
 unit_text() {
   say '[Unit]
-Description=quire: go on with pushes that a crash or reboot interrupted'
+Description=quire: go on with interrupted pushes, and look after mirrors'
   [ -z "$1" ] || say 'Wants=network-online.target
 After=network-online.target docker.service'
   say '
@@ -127,7 +129,7 @@ After=network-online.target docker.service'
 Type=oneshot'
   [ -z "$1" ] || say "User=$1"
   [ -z "${QUIRE_CONFIG:-}" ] || say "Environment=\"QUIRE_CONFIG=$(absolute "$QUIRE_CONFIG")\""
-  say "ExecStart=\"$prefix/bin/quire\" worker --once
+  say "ExecStart=\"$prefix/bin/quire\" worker
 TimeoutStartSec=infinity
 Delegate=yes
 
@@ -135,7 +137,22 @@ Delegate=yes
 WantedBy=$2"
 }
 
-# boot_unit USER: a unit for the user whose pushes these are.
+# timer_text: without it, only a push would wake what looks once a day whether
+# the mirrors are still what quire put there.
+timer_text() {
+  say '[Unit]
+Description=quire: look after mirrors also when nobody pushes
+
+[Timer]
+OnCalendar=00/6:00
+RandomizedDelaySec=30min
+Persistent=true
+
+[Install]
+WantedBy=timers.target'
+}
+
+# boot_unit USER: a unit and its timer for the user whose pushes these are.
 boot_unit() {
   if [ "$(id -u)" -eq 0 ]; then
     unit=quire-worker-$1.service
@@ -150,12 +167,14 @@ boot_unit() {
   fi
   [ "$boot" = yes ] && [ -d /run/systemd/system ] || return 0
   mkdir -p "$(dirname "$path")"
+  timer=${unit%.service}.timer
   printf '%s\n' "$text" >"$path"
+  timer_text >"${path%.service}.timer"
   # Without a session bus (a plain ssh login, su) enabling must be done later.
-  if $control daemon-reload 2>/dev/null && $control enable -q "$unit" 2>/dev/null; then
-    say "at boot        $path"
+  if $control daemon-reload 2>/dev/null && $control enable -q "$unit" 2>/dev/null && $control enable -q --now "$timer" 2>/dev/null; then
+    say "at boot        $path, and every six hours"
   else
-    say "at boot        $path; switch it on with: $control enable $unit"
+    say "at boot        $path; switch it on with: $control enable $unit && $control enable --now $timer"
   fi
   [ "$(id -u)" -eq 0 ] || loginctl show-user "$me" -p Linger 2>/dev/null | grep -q yes ||
     say "               for boot without a login: loginctl enable-linger $me"
@@ -247,15 +266,18 @@ if [ "$mode" = uninstall ]; then
   if [ "$(id -u)" -eq 0 ]; then
     for path in "$unit_dir"/system/quire-worker-*.service; do
       if [ -e "$path" ] && grep -qF "ExecStart=\"$prefix/bin/quire\" " "$path"; then
-        systemctl disable -q "${path##*/}" 2>/dev/null || :
-        rm -f "$path"
+        unit=${path##*/}
+        systemctl disable -q --now "${unit%.service}.timer" 2>/dev/null || :
+        systemctl disable -q "$unit" 2>/dev/null || :
+        rm -f "$path" "${path%.service}.timer"
       fi
     done
   else
     path=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/quire-worker.service
     if [ -e "$path" ] && grep -qF "ExecStart=\"$prefix/bin/quire\" " "$path"; then
+      systemctl --user disable -q --now quire-worker.timer 2>/dev/null || :
       systemctl --user disable -q quire-worker.service 2>/dev/null || :
-      rm -f "$path"
+      rm -f "$path" "${path%.service}.timer"
     fi
   fi
   rm -f "$prefix/bin/quire" "$prefix/libexec/quire/post-receive" "$prefix/libexec/quire/pre-receive" "$prefix/libexec/quire/quire-inside"
