@@ -2,8 +2,11 @@ package executortest
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"quire/internal/executor"
@@ -38,6 +41,11 @@ func (s *suite) argv(t *testing.T) {
 }
 
 func (s *suite) status(t *testing.T) {
+	// As a supervisor does: what this process was told to ignore (by nohup, by a
+	// shell's &) is then not ignored by the commands.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP, syscall.SIGINT)
+	defer signal.Stop(heard)
 	p := s.open(t)
 	for _, code := range []int{0, 1, 2, 3, 42, 126, 127, 128, 255} {
 		if o := p.sh(t, fmt.Sprintf("exit %d", code)); o.Code != code || (o.Signal != "" && !s.traits.ShellStatus) || o.TimedOut || o.Limit != "" {
