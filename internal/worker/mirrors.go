@@ -46,16 +46,18 @@ func MirrorSecret(ctx context.Context, cfg *config.Config, gitDir, name string) 
 // keepMirrors starts what delivers to mirrors beside the worker's own loop. The
 // function it returns ends that; what is owed then stays owed.
 func (w *worker) keepMirrors(ctx context.Context) (stop func(), err error) {
+	cfg := w.cfg // other goroutines see this one
 	// What fails is tried again by the ledger's clock, and not within an attempt:
 	// so a pusher hears of it at once.
-	engine, err := mirror.New(w.store, filepath.Join(w.cfg.StateDir, "locks"), mirror.Log(w.Log), mirror.Pauses())
+	engine, err := mirror.New(w.store, filepath.Join(cfg.StateDir, "locks"), mirror.Log(w.Log), mirror.Pauses())
 	if err != nil {
 		return nil, err
 	}
 	w.mirrors = mirror.NewKeeper(engine, mirror.KeeperOptions{
-		Orders: MirrorOrders(w.cfg), KnownHosts: w.cfg.SSH.KnownHosts, Tell: w.sayMirrored, Ended: w.stir,
+		Orders: MirrorOrders(cfg), KnownHosts: cfg.SSH.KnownHosts, Ended: w.stir,
+		Tell: func(n mirror.Notice) { w.sayMirrored(cfg, n) },
 		Secret: func(ctx context.Context, gitDir, name string) (secret.Value, error) {
-			return MirrorSecret(ctx, w.cfg, gitDir, name)
+			return MirrorSecret(ctx, cfg, gitDir, name)
 		},
 	})
 	ctx, cancel := context.WithCancel(ctx)
@@ -69,7 +71,7 @@ func (w *worker) keepMirrors(ctx context.Context) (stop func(), err error) {
 
 // sayMirrored logs what a person should know of a mirror. It is called from the
 // keeper's goroutines, so it touches nothing of the worker's but the log.
-func (w *worker) sayMirrored(n mirror.Notice) {
+func (w *worker) sayMirrored(cfg *config.Config, n mirror.Notice) {
 	log := w.Log.With("repository", n.GitDir)
 	switch {
 	case n.Err != nil:
@@ -81,7 +83,7 @@ func (w *worker) sayMirrored(n mirror.Notice) {
 	case !n.Report.OK():
 		log.Error("mirror", "error", n.Report.Err())
 	}
-	w.tellOfMirror(n)
+	w.tellOfMirror(cfg, n)
 	if !n.Expires.IsZero() {
 		log.Warn("a mirror's credential ends soon", "mirror", n.Target, "on", n.Expires)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/notify"
 	"quire/internal/secret"
@@ -36,10 +37,11 @@ func (w *worker) notify(ctx context.Context, id string) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifying)
+	cfg := w.cfg
 	w.telling.Go(func() {
 		defer cancel()
-		rules, err := w.rules(ctx, r)
-		err = errors.Join(err, notify.Sender{}.Deliver(ctx, rules, report))
+		list, err := rules(ctx, cfg, r)
+		err = errors.Join(err, notify.Sender{}.Deliver(ctx, list, report))
 		if err != nil {
 			w.Log.Error("notify", "run", r.Number, "error", err)
 		}
@@ -77,11 +79,11 @@ func (w *worker) page(r event.Run) string {
 
 // rules are the configuration's, with their keys. A rule whose key is not to be
 // had is left out: an unsigned message would not be believed anyway.
-func (w *worker) rules(ctx context.Context, r event.Run) ([]notify.Rule, error) {
-	vault := secret.Open(w.cfg)
+func rules(ctx context.Context, cfg *config.Config, r event.Run) ([]notify.Rule, error) {
+	vault := secret.Open(cfg)
 	var out []notify.Rule
 	var errs []error
-	for _, n := range w.cfg.Notify {
+	for _, n := range cfg.Notify {
 		rule := notify.Rule{Repos: n.Repos, Refs: n.Refs, On: n.On, Mail: n.Mail, Webhook: n.Webhook}
 		if n.Secret != "" {
 			key, err := vault.Reveal(ctx, n.Secret, secret.Scope{GitDir: r.GitDir, Ref: r.Ref, Protected: true})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/notify"
 	"quire/mirror"
@@ -14,17 +15,17 @@ import (
 
 // tellOfMirror tells of a mirror that needs a person: somebody changed it, it
 // refuses what it is owed, or its credential ends soon.
-func (w *worker) tellOfMirror(n mirror.Notice) {
+func (w *worker) tellOfMirror(cfg *config.Config, n mirror.Notice) {
 	text := mirrorTrouble(n)
-	if len(w.cfg.Notify) == 0 || text == "" {
+	if len(cfg.Notify) == 0 || text == "" {
 		return
 	}
 	w.telling.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), notifying)
 		defer cancel()
-		rules, err := w.rules(ctx, event.Run{GitDir: n.GitDir})
+		list, err := rules(ctx, cfg, event.Run{GitDir: n.GitDir})
 		t := notify.Trouble{GitDir: n.GitDir, Mirror: n.Target, Text: text}
-		if err = errors.Join(err, notify.Sender{}.Mirror(ctx, rules, t)); err != nil {
+		if err = errors.Join(err, notify.Sender{}.Mirror(ctx, list, t)); err != nil {
 			w.Log.Error("tell of a mirror", "error", err)
 		}
 	})

@@ -82,7 +82,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	event.Reached(event.StepWorkerUp)
 	w := &worker{
-		cfg: cfg, Options: o, spool: spool.Dir(cfg.StateDir), lock: lock,
+		cfg: cfg, version: configVersion(), Options: o, spool: spool.Dir(cfg.StateDir), lock: lock,
 		children: map[string]*child{}, foreign: map[string]event.Run{}, backoff: map[string]*delay{},
 		shown: map[string]map[string]event.JobState{}, awaited: true,
 		wake: make(chan struct{}, 1), told: map[string]bool{}, moved: map[move]time.Time{}, collected: map[string]bool{},
@@ -101,12 +101,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	defer w.store.Close()
-	stopMirrors, err := w.keepMirrors(ctx)
-	if err != nil {
+	if w.stopMirrors, err = w.keepMirrors(ctx); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
 	defer w.telling.Wait() // after stopMirrors, which may tell a last thing
-	defer stopMirrors()
+	defer func() { w.stopMirrors() }()
 	return w.work(ctx)
 }
 
@@ -146,8 +145,11 @@ type worker struct {
 	spool spool.Dir
 	lock  *store.Lock // nil while it was let go of
 
-	mirrors *mirror.Keeper
-	telling sync.WaitGroup // notifications under way
+	version version // of the configuration that cfg is
+
+	mirrors     *mirror.Keeper
+	stopMirrors func()
+	telling     sync.WaitGroup // notifications under way
 
 	children map[string]*child    // supervisors started here, by run
 	foreign  map[string]event.Run // runs whose supervisors an earlier worker started
@@ -211,6 +213,9 @@ func (w *worker) work(ctx context.Context) error {
 		// directory that somebody removed.
 		if _, err := os.Stat(w.cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("worker: the state directory %s is gone", w.cfg.StateDir)
+		}
+		if leave, err := w.reread(ctx); leave || err != nil {
+			return err
 		}
 		w.round(ctx)
 		switch busy := w.busy(ctx); {
