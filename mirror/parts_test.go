@@ -1,14 +1,11 @@
 package mirror
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"quire/mirror/forgetest"
@@ -154,98 +151,5 @@ func TestOneBadRefDoesNotKeepAHundredBack(t *testing.T) {
 	}
 	if rep.Attempts > 20 {
 		t.Errorf("%d pushes", rep.Attempts)
-	}
-}
-
-func needLFS(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("git-lfs"); err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs git-lfs: install it")
-	}
-	t.Skip("needs git-lfs: install it")
-}
-
-// lfsCommit makes a commit with a file in LFS, as a push through an LFS server
-// on this machine leaves it: the pointer in the commit, the object in lfs/.
-func (w *world) lfsCommit(content string, keep bool) string {
-	w.t.Helper()
-	work := w.t.TempDir()
-	run := func(args ...string) { w.t.Helper(); git(w.t, work, args...) }
-	run("clone", "-q", w.src, ".")
-	run("config", "user.name", "Ada")
-	run("lfs", "install", "--local")
-	run("lfs", "track", "*.bin")
-	write(w.t, filepath.Join(work, "a.bin"), content)
-	run("add", "-A")
-	run("commit", "-q", "-m", "large")
-	if keep {
-		if err := os.CopyFS(filepath.Join(w.src, "lfs"), os.DirFS(filepath.Join(work, ".git", "lfs"))); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	run("push", "-q", "--no-verify", w.src, "HEAD:refs/heads/main")
-	return git(w.t, work, "rev-parse", "HEAD")
-}
-
-func TestLFSObjectsGoFirst(t *testing.T) {
-	needLFS(t)
-	w := newWorld(t)
-	w.target.URL = "file://" + w.dst
-	oid := w.lfsCommit("the large file", true)
-	w.push(Want{"refs/heads/main", oid})
-	w.wantThere("refs/heads/main", oid)
-	found := false
-	filepath.WalkDir(filepath.Join(w.dst, "lfs", "objects"), func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			b, _ := os.ReadFile(path)
-			found = found || string(b) == "the large file"
-		}
-		return nil
-	})
-	if !found {
-		t.Error("the object is not there")
-	}
-}
-
-func TestLFSObjectsThatAreMissing(t *testing.T) {
-	needLFS(t)
-	w := newWorld(t)
-	w.target.URL = "file://" + w.dst
-	oid := w.lfsCommit("a large file that nobody has", false)
-	r := only(t, w.deliver(w.request(Want{"refs/heads/main", oid})))
-	if r.Status != Refused || r.Class != ClassLFS || !strings.Contains(r.Detail, "a.bin") {
-		t.Errorf("%+v", r)
-	}
-	w.wantThere("refs/heads/main", "")
-}
-
-func TestLFSWithoutTheProgram(t *testing.T) {
-	w := newWorld(t)
-	blob := gitIn(t, w.src, "*.bin filter=lfs diff=lfs merge=lfs -text\n", "hash-object", "-w", "--stdin")
-	tree := gitIn(t, w.src, "100644 blob "+blob+"\t.gitattributes\n", "mktree")
-	oid := git(t, w.src, "commit-tree", "-m", "lfs", tree)
-	plain := w.commit("refs/heads/plain", "plain")
-	// A PATH with git and nothing else.
-	bin := t.TempDir()
-	gitPath, err := exec.LookPath("git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(gitPath, filepath.Join(bin, "git")); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", bin)
-	rep, err := w.engine.Deliver(context.Background(), w.request(Want{"refs/heads/main", oid}, Want{"refs/heads/plain", plain}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r := rep.Results[0]; r.Status != Refused || r.Class != ClassLFS || !strings.Contains(r.Detail, "not installed") {
-		t.Errorf("%+v", r)
-	}
-	if r := rep.Results[1]; r.Status != Created {
-		t.Errorf("%+v", r)
 	}
 }

@@ -22,8 +22,8 @@ import (
 // is none), and the Authorization header as it came.
 type Check func(user, pass, header string) bool
 
-// Handler serves every bare repository below root, for fetching and pushing, at
-// the path it has below root. A nil check lets everybody in; refused requests
+// Handler serves every bare repository below root, for fetching and pushing and
+// for uploads of Git LFS, at the path it has below root. A nil check lets everybody in; refused requests
 // get 401 and a challenge, as GitHub, GitLab and Gitea answer.
 func Handler(root string, check Check) http.Handler {
 	backend := backendPath()
@@ -32,6 +32,10 @@ func Handler(root string, check Check) http.Handler {
 		if check != nil && !check(user, pass, r.Header.Get("Authorization")) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
 			http.Error(w, "Invalid username or token.", http.StatusUnauthorized)
+			return
+		}
+		if strings.Contains(r.URL.Path, "/info/lfs/") {
+			serveLFS(w, r, root)
 			return
 		}
 		if user == "" {
