@@ -73,6 +73,9 @@ func (k *Keeper) showDue(ctx context.Context, gitDir, url string) error {
 	if err == nil {
 		err = st.SettleStatuses(ctx, over, resting)
 	}
+	if err == nil && len(resting) > 0 {
+		err = k.stillResting(ctx, gitDir, url, resting)
+	}
 	if err != nil {
 		return &unrecordedError{err}
 	}
@@ -133,6 +136,22 @@ func (k *Keeper) dueStatuses(ctx context.Context, gitDir, url string) (ready, re
 		}
 	}
 	return ready, resting, over, nil
+}
+
+// stillResting looks again whether the commits of resting statuses have landed.
+// Whoever brought one there meanwhile woke what was resting by then, and these
+// were not yet.
+func (k *Keeper) stillResting(ctx context.Context, gitDir, url string, list []store.Status) error {
+	rows, err := k.engine.rows(ctx, gitDir, url)
+	if err != nil {
+		return err
+	}
+	l := newLanding(gitDir, slices.Collect(maps.Values(rows)))
+	defer l.close()
+	if slices.ContainsFunc(list, func(s store.Status) bool { return l.there(s.OID) }) {
+		return k.engine.store.WakeStatuses(ctx, gitDir, url, k.engine.now())
+	}
+	return nil
 }
 
 // landing tells which commits are at a target: those that its refs were put on,

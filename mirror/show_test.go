@@ -184,3 +184,30 @@ func TestStatusesOfAnOrderTakenBack(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
+
+// Statuses that come while their commit is landing are shown, whichever is the
+// quicker.
+func TestStatusesThatComeWithTheirCommit(t *testing.T) {
+	w, api, o := showing(t)
+	k, _ := w.keeping(o)
+	var tips []string
+	parents := []string{}
+	for range 12 {
+		oid := w.commit("refs/heads/main", w.next(), parents...)
+		old := zero
+		if len(parents) > 0 {
+			old = parents[0]
+		}
+		parents = []string{oid}
+		tips = append(tips, oid)
+		w.report(k, oid, StatePending)
+		w.owePush(k, "refs/heads/main", old, oid)
+		w.report(k, oid, StateSuccess)
+		w.rests(k)
+	}
+	for _, oid := range tips {
+		if got := states(api, oid); len(got) == 0 || got[len(got)-1] != "success" {
+			t.Errorf("shown of %s: %v", oid, got)
+		}
+	}
+}

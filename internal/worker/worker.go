@@ -208,6 +208,7 @@ func (w *worker) work(ctx context.Context) error {
 		return err
 	}
 	var idleSince time.Time // zero: there is work
+	looked := time.Now()
 	for {
 		// Without this, one that owes deliveries would stay for days over a
 		// directory that somebody removed.
@@ -244,10 +245,11 @@ func (w *worker) work(ctx context.Context) error {
 				continue
 			}
 		}
-		pause := slowLook
+		every := slowLook
 		if len(w.foreign) > 0 {
-			pause = foreignLook
+			every = foreignLook
 		}
+		pause := every - time.Since(looked)
 		if !idleSince.IsZero() {
 			pause = min(pause, w.cfg.Linger.D()-time.Since(idleSince))
 		}
@@ -257,9 +259,13 @@ func (w *worker) work(ctx context.Context) error {
 		case <-exits:
 		case <-w.wake:
 		case <-t.C:
-			w.look(ctx)
 		}
 		t.Stop()
+		// By the clock, and not when nothing woke it: something may all the while.
+		if time.Since(looked) >= every {
+			looked = time.Now()
+			w.look(ctx)
+		}
 	}
 }
 
