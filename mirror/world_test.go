@@ -72,7 +72,48 @@ func newWorld(t testing.TB, options ...Option) *world {
 	w.dst = w.forge.Repo("me/repo.git")
 	w.forge.Require(func(_, pass, _ string) bool { return pass == token })
 	w.target = Target{Name: "forge", URL: w.forge.RepoURL("me/repo.git"), Secret: "forge_token"}
+	if _, benchmark := t.(*testing.B); !benchmark {
+		w.guard()
+	}
 	return w
+}
+
+// guard holds every test to what no delivery may do, however it ends: touch what
+// others put at the forge, show the token on a command line, write it down, or
+// leave something behind.
+func (w *world) guard() {
+	dst := w.dst
+	theirs := map[string]string{}
+	for _, ref := range []string{"refs/heads/zz/theirs", "refs/tags/zz-theirs", "refs/notes/theirs"} {
+		theirs[ref] = w.foreign(dst, ref, "somebody else's "+ref)
+	}
+	w.forge.Watch(func() {
+		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, p := range lines {
+			if line, err := os.ReadFile(p); err == nil && holdsToken(line) {
+				w.t.Errorf("argv: %q", line)
+			}
+		}
+	})
+	w.t.Cleanup(func() {
+		if _, err := os.Stat(dst); err == nil {
+			for ref, oid := range theirs {
+				if got := at(w.t, dst, ref); got != oid {
+					w.t.Errorf("somebody else's %s is %q, and was %s", ref, got, oid)
+				}
+			}
+		}
+		for _, form := range tokenForms() {
+			if found := grep(w.t, w.state, string(form[:len(form)-2])); len(found) > 0 {
+				w.t.Errorf("the token is in %v", found)
+			}
+		}
+		for _, place := range sessionPlaces() {
+			if left, _ := filepath.Glob(filepath.Join(place, fmt.Sprintf("%s%d-*", sessionDir, os.Getpid()))); len(left) > 0 {
+				w.t.Errorf("left behind: %v", left)
+			}
+		}
+	})
 }
 
 // commit makes a commit here and puts ref on it. The parents may be none.

@@ -113,9 +113,9 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 	case s.New:
 		state = p.paint(yellow, "nothing delivered yet; the worker sees to it when it next starts, or: quire mirror sync")
 	case behind > 0:
-		state = p.paint(red, fmt.Sprintf("%d of %d refs not in step", behind, len(s.Refs)))
+		state = p.paint(red, fmt.Sprintf("%d of %s not in step", behind, refs(len(s.Refs))))
 	case len(s.Refs) > 0:
-		state = p.paint(green, fmt.Sprintf("%d refs in step", len(s.Refs)))
+		state = p.paint(green, refs(len(s.Refs))+" in step")
 	}
 	fmt.Fprintf(w, "%s → %s  %s", plain(event.RepoName(s.GitDir)), plain(s.Target), state)
 	if !s.Checked.IsZero() {
@@ -141,6 +141,13 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 		fmt.Fprintln(w)
 	}
 	return c.print(w)
+}
+
+func refs(n int) string {
+	if n == 1 {
+		return "1 ref"
+	}
+	return fmt.Sprintf("%d refs", n)
 }
 
 func orNone(s string) string {

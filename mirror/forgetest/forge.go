@@ -27,6 +27,7 @@ type Forge struct {
 	t      TB
 	mu     sync.Mutex
 	check  Check
+	watch  func()
 	faults []*Fault
 	seen   []Request
 
@@ -93,6 +94,13 @@ func (f *Forge) Inject(fault *Fault) *Fault {
 	return fault
 }
 
+// Watch has f called while each request stands still, before it is answered.
+func (f *Forge) Watch(w func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watch = w
+}
+
 // Heal removes all faults.
 func (f *Forge) Heal() {
 	f.mu.Lock()
@@ -135,7 +143,11 @@ func (f *Forge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
+	watch := f.watch
 	f.mu.Unlock()
+	if watch != nil {
+		watch()
+	}
 	if strike != nil {
 		strike.Do(w, r, next)
 		return
