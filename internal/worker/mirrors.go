@@ -73,6 +73,9 @@ func (w *worker) keepMirrors(ctx context.Context) (stop func(), err error) {
 // keeper's goroutines, so it touches nothing of the worker's but the log.
 func (w *worker) sayMirrored(cfg *config.Config, n mirror.Notice) {
 	log := w.Log.With("repository", n.GitDir)
+	for _, text := range n.Report.Warnings {
+		log.Warn("mirror", "mirror", n.Report.Target, "warning", text)
+	}
 	switch {
 	case n.Err != nil:
 		log.Error("mirror", "error", n.Err)
