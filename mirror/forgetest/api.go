@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,7 +118,18 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, path string) {
 
 func (a *API) answer(r *http.Request, path []string) (int, any, *problem) {
 	for i := range path {
-		path[i] = strings.ReplaceAll(strings.ReplaceAll(path[i], "%2F", "/"), "%2f", "/")
+		var err error
+		if path[i], err = url.PathUnescape(path[i]); err != nil {
+			return 0, nil, &problem{400, "Bad Request"}
+		}
+	}
+	if r.Header.Get("User-Agent") == "" {
+		return 0, nil, &problem{403, "Request forbidden by administrative rules: no User-Agent"}
+	}
+	if a.kind == "github" {
+		if p := checkHeaders(r.Header); p != nil {
+			return 0, nil, p
+		}
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if a.kind == "github" && (path[0] == "app" || path[len(path)-1] == "installation") {
@@ -127,17 +139,55 @@ func (a *API) answer(r *http.Request, path []string) (int, any, *problem) {
 	if scheme != want || !a.tokens[token] {
 		return 0, nil, &problem{401, "Bad credentials"}
 	}
-	if a.kind == "github" && r.Header.Get("Accept") != "application/vnd.github+json" {
-		return 0, nil, &problem{415, "Accept: application/vnd.github+json is recommended, and required here"}
-	}
-	if r.Header.Get("User-Agent") == "" {
-		return 0, nil, &problem{403, "Request forbidden by administrative rules: no User-Agent"}
-	}
 	if a.kind == "gitlab" {
 		return a.gitlab(r, path)
 	}
 	return a.github(r, path)
 }
+
+// accepted are the media types of GitHub's JSON, from "Media types" and, for the
+// names that end in -preview, "API previews" (docs.github.com; what was preview
+// is usual by now, and the names still stand for it).
+var accepted = []string{
+	"application/json",
+	"application/vnd.github+json",
+	"application/vnd.github.v3+json",
+	"application/vnd.github.baptiste-preview+json",
+	"application/vnd.github.mercy-preview+json",
+	"application/vnd.github.nebula-preview+json",
+	"application/vnd.github.scarlet-witch-preview+json",
+}
+
+// versions are those of "API versions" (docs.github.com). Another is answered
+// with 400; none stands for the oldest.
+var versions = []string{"", "2022-11-28", "2026-03-10"}
+
+func checkHeaders(h http.Header) *problem {
+	for kind := range strings.SplitSeq(h.Get("Accept"), ",") {
+		if !slices.Contains(accepted, strings.TrimSpace(kind)) {
+			return &problem{415, fmt.Sprintf("Accept: %s is not documented", h.Get("Accept"))}
+		}
+	}
+	if v := h.Get("X-GitHub-Api-Version"); !slices.Contains(versions, v) {
+		return &problem{400, v + " is not a supported version"}
+	}
+	return nil
+}
+
+// giteaCreates and giteaEdits are the fields of CreateRepoOption and, as far as
+// a client sends them that sets the default branch, EditRepoOption (Gitea's
+// swagger). The server reads null as a field that is not there.
+var (
+	giteaCreates = map[string]string{
+		"name": "string!", "private": "bool!", "auto_init": "bool", "default_branch": "string", "description": "string",
+		"gitignores": "string", "issue_labels": "string", "license": "string", "object_format_name": "string",
+		"readme": "string", "template": "bool", "trust_model": "string",
+	}
+	giteaEdits = map[string]string{
+		"default_branch": "string!", "allow_fast_forward_only_merge": "bool?", "projects_mode": "string?",
+		"default_delete_branch_after_merge": "bool?",
+	}
+)
 
 // github serves GitHub and Gitea, whose calls agree but for fields.
 func (a *API) github(r *http.Request, path []string) (int, any, *problem) {
@@ -151,15 +201,19 @@ func (a *API) github(r *http.Request, path []string) (int, any, *problem) {
 	case call == "GET repos/*/*":
 		return a.show(path[1], path[2])
 	case call == "PATCH repos/*/*":
-		in, p := decode(r, map[string]string{"default_branch": "string!"})
+		fields := map[string]string{"default_branch": "string!"}
+		if a.kind == "gitea" {
+			fields = giteaEdits
+		}
+		in, p := decode(r, fields)
 		if p != nil {
 			return 0, nil, p
 		}
 		return a.setHead(path[1], path[2], in["default_branch"].(string))
 	case call == "POST user/repos", call == "POST orgs/*/repos":
-		fields := map[string]string{"name": "string!", "private": "bool!"}
+		fields := map[string]string{"name": "string!", "private": "bool!", "auto_init": "bool"}
 		if a.kind == "gitea" {
-			fields["auto_init"] = "bool"
+			fields = giteaCreates
 		}
 		in, p := decode(r, fields)
 		if p != nil {
@@ -171,6 +225,9 @@ func (a *API) github(r *http.Request, path []string) (int, any, *problem) {
 			if a.orgs[owner] < 2 {
 				return 0, nil, &problem{404, "Not Found"}
 			}
+		}
+		if in["auto_init"] == true {
+			return 0, nil, &problem{422, "a mirror makes empty repositories"}
 		}
 		return a.make(owner, in["name"].(string), in["private"].(bool))
 	case call == "POST repos/*/*/statuses/*":
@@ -217,6 +274,9 @@ func (a *API) gitlab(r *http.Request, path []string) (int, any, *problem) {
 		if p != nil {
 			return 0, nil, p
 		}
+		if in["initialize_with_readme"] == true {
+			return 0, nil, &problem{400, "a mirror makes empty repositories"}
+		}
 		for owner, id := range a.orgs {
 			if float64(id) == in["namespace_id"].(float64) {
 				return a.make(owner, in["path"].(string), in["visibility"] == "private")
@@ -242,6 +302,12 @@ func (a *API) asApp(r *http.Request, path []string, jwt string) (int, any, *prob
 	case "GET repos/*/*/installation":
 		return 200, map[string]any{"id": 77}, nil
 	case "POST app/installations/*/access_tokens":
+		if r.ContentLength != 0 {
+			// Which repositories and permissions; all if nothing is said.
+			if _, p := decode(r, map[string]string{"repositories": "list", "repository_ids": "list", "permissions": "object"}); p != nil {
+				return 0, nil, p
+			}
+		}
 		if path[2] != "77" {
 			return 0, nil, &problem{404, "Not Found"}
 		}
@@ -357,7 +423,7 @@ func shape(path []string) string {
 }
 
 // decode reads a JSON object that has just these fields; "!" marks one that
-// must be there.
+// must be there, "?" one that may be null.
 func decode(r *http.Request, fields map[string]string) (map[string]any, *problem) {
 	if r.Header.Get("Content-Type") != "application/json" {
 		return nil, &problem{415, "Content-Type must be application/json"}
@@ -368,14 +434,19 @@ func decode(r *http.Request, fields map[string]string) (map[string]any, *problem
 	}
 	for name, v := range in {
 		ok := false
-		switch strings.TrimSuffix(fields[name], "!") {
+		switch strings.TrimRight(fields[name], "!?") {
 		case "string":
 			_, ok = v.(string)
 		case "bool":
 			_, ok = v.(bool)
 		case "number":
 			_, ok = v.(float64)
+		case "list":
+			_, ok = v.([]any)
+		case "object":
+			_, ok = v.(map[string]any)
 		}
+		ok = ok || v == nil && strings.HasSuffix(fields[name], "?")
 		if !ok {
 			return nil, &problem{422, fmt.Sprintf("field %s: %v is not accepted", name, v)}
 		}
