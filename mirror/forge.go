@@ -74,6 +74,9 @@ func apiBase(t Target, to remote, kind string) (string, error) {
 		return strings.TrimRight(t.API, "/"), nil
 	}
 	scheme, host := "https", to.host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]" // IPv6
+	}
 	if to.kind == "http" {
 		if !to.tls {
 			scheme = "http"

@@ -133,6 +133,22 @@ func TestExpiryOfAPlainGitServer(t *testing.T) {
 	}
 }
 
+func TestAPIBaseOfAnAddress(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://[::1]:3000/a/b":       "http://[::1]:3000/api/v1",
+		"https://[2001:db8::1]/a/b":   "https://[2001:db8::1]/api/v1",
+		"ssh://git@[2001:db8::1]/a/b": "https://[2001:db8::1]/api/v1",
+	} {
+		to, err := parseRemote(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if base, err := apiBase(Target{}, to, "gitea"); base != want {
+			t.Errorf("%s: %s, %v", url, base, err)
+		}
+	}
+}
+
 func appSecret(t *testing.T, head string) (string, *rsa.PublicKey) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
