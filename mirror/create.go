@@ -23,10 +23,10 @@ func (d *delivery) mint(ctx context.Context, c credential) (credential, error) {
 	if err != nil {
 		return c, err
 	}
-	api := client{base: base, accept: "application/vnd.github+json", scrub: func(s string) string { return c.scrub(s, d.req.Target.Secret) }}
-	c.token, err = d.apps.token(ctx, c.app, api, owner, name, d.now())
+	scrub := func(s string) string { return c.scrub(s, d.req.Target.Secret) }
+	c.token, err = d.apps.token(ctx, c.app, base, owner, name, scrub, d.now())
 	if err != nil {
-		if s := status(err); s >= 400 && s < 500 && s != 429 {
+		if status(err) != 0 && !transientAPI(err) {
 			return c, err // the App, its key or its installation is wrong
 		}
 		return c, &unfetchedError{err}

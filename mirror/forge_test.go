@@ -7,6 +7,9 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +61,41 @@ func TestCreateMissingRepository(t *testing.T) {
 	}
 }
 
+// Groups in groups, and what has to be escaped in a path.
+func TestCreateInAGroupOfAGroup(t *testing.T) {
+	w := newWorld(t)
+	w.withAPI("gitlab", "team", "team/sub.group")
+	w.target.URL, w.target.Create = w.forge.RepoURL("team/sub.group/fresh.js.git"), true
+	w.dst = w.forge.Root + "/team/sub.group/fresh.js.git"
+	one := w.commit("refs/heads/main", "one")
+	w.push(Want{"refs/heads/main", one})
+	w.wantThere("refs/heads/main", one)
+}
+
+// A token that is told no at GET /user is a GitHub App's, or one that may not
+// read users: it makes repositories of an organization. A limit is no no.
+func TestCreateForNoUser(t *testing.T) {
+	for _, kind := range []string{"github", "gitea"} {
+		for body, want := range map[string]string{
+			`{"message": "Resource not accessible by integration"}`:    "GET /user, POST /orgs/me/repos",
+			`{"message": "You have exceeded a secondary rate limit."}`: "GET /user",
+		} {
+			r := record(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet {
+					w.WriteHeader(403)
+					io.WriteString(w, body)
+					return
+				}
+				agreeable(w, r)
+			})
+			err := forgeAt(t, kind, r.URL+"/me/repo.git", r.URL).create(context5(t))
+			if got := strings.Join(r.asked(), ", "); got != want || (err == nil) != strings.Contains(want, "POST") {
+				t.Errorf("%s, %s: asked %s: %v", kind, body, got, err)
+			}
+		}
+	}
+}
+
 func TestCreateThatIsNotAllowed(t *testing.T) {
 	for _, kind := range forgeKinds {
 		t.Run(kind, func(t *testing.T) {
@@ -89,6 +127,18 @@ func TestCommitStatuses(t *testing.T) {
 				}
 			}
 			got := api.Statuses()
+			states := map[string]string{"github": "pending pending success failure error", "gitlab": "pending running success failed canceled", "gitea": "pending pending success failure error"}
+			limit := map[string]int{"github": 140, "gitlab": 255, "gitea": 140}
+			var said []string
+			for _, s := range got {
+				said = append(said, s.State)
+				if n := len([]rune(s.Description)); n != limit[kind] || !strings.HasSuffix(s.Description, "ß…") {
+					t.Errorf("%s: a description of %d characters", s.State, n)
+				}
+			}
+			if strings.Join(said, " ") != states[kind] {
+				t.Errorf("states %v, want %s", said, states[kind])
+			}
 			if len(got) != 5 || got[2].State != "success" || got[2].OID != one || got[2].Context != "quire/test" || got[2].URL != "https://ci/1" || got[2].Repo != "me/repo" {
 				t.Errorf("%+v", got)
 			}
@@ -96,6 +146,23 @@ func TestCommitStatuses(t *testing.T) {
 				t.Errorf("a commit that is not there: %v", err)
 			}
 		})
+	}
+}
+
+// GitLab refuses to move a status from what it is to what it is.
+func TestGitLabStatusThatIsThere(t *testing.T) {
+	for body, there := range map[string]bool{
+		`{"message": "Cannot transition status via :run from :running (Reason(s): Status cannot transition via \"run\")"}`: true,
+		`{"message": "state does not have a valid value"}`:                                                                 false,
+	} {
+		r := record(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(400)
+			io.WriteString(w, body)
+		})
+		err := forgeAt(t, "gitlab", r.URL+"/me/repo.git", "").setStatus(context5(t), "0123abcd", CommitStatus{Context: "x", State: StateRunning})
+		if (err == nil) != there {
+			t.Errorf("%s: %v", body, err)
+		}
 	}
 }
 
@@ -123,6 +190,46 @@ func TestExpiryIsTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a forge says of a credential's end, and what of one that has none or may
+// not ask.
+func TestExpiryAsTheForgesSayIt(t *testing.T) {
+	end := time.Date(2031, 8, 1, 14, 30, 0, 0, time.UTC)
+	for _, c := range []struct {
+		kind   string
+		header string
+		status int
+		body   string
+		want   time.Time
+		fails  bool
+	}{
+		{kind: "github", header: "2031-08-01 14:30:00 UTC", status: 200, want: end},
+		{kind: "github", header: "2031-08-01 16:30:00 +0200", status: 200, want: end},
+		{kind: "github", header: "2031-08-01 07:30:00 -0700", status: 200, want: end},
+		{kind: "github", header: "2031-08-01 14:30:00 +0000", status: 200, want: end},
+		{kind: "github", header: "some day", status: 200},
+		{kind: "github", status: 200},
+		{kind: "github", status: 404, body: `{"message": "Not Found"}`, fails: true},
+		{kind: "gitlab", status: 200, body: `{"id": 1, "expires_at": "2031-08-01"}`, want: end.Truncate(24 * time.Hour)},
+		{kind: "gitlab", status: 200, body: `{"id": 1, "expires_at": null}`},
+		{kind: "gitlab", status: 200, body: `{"id": 1, "expires_at": "some day"}`, fails: true},
+		{kind: "gitlab", status: 401}, {kind: "gitlab", status: 403}, {kind: "gitlab", status: 404},
+		{kind: "gitlab", status: 500, fails: true},
+		{kind: "gitea", status: 500},
+	} {
+		r := record(t, func(w http.ResponseWriter, r *http.Request) {
+			if c.header != "" {
+				w.Header().Set("GitHub-Authentication-Token-Expiration", c.header)
+			}
+			w.WriteHeader(c.status)
+			io.WriteString(w, c.body)
+		})
+		got, err := forgeAt(t, c.kind, r.URL+"/me/repo.git", "").expires(context5(t))
+		if !got.Equal(c.want) || got.IsZero() != c.want.IsZero() || (err != nil) != c.fails {
+			t.Errorf("%+v: %v, %v", c, got, err)
+		}
 	}
 }
 
@@ -200,12 +307,81 @@ func TestGitHubAppWithAnotherKey(t *testing.T) {
 	}
 }
 
+// The API says no to the App, for now or for good: what becomes of the delivery,
+// and that nothing of the App's credentials is in what is reported.
+func TestGitHubAppThatIsRefused(t *testing.T) {
+	elsewhere := record(t, agreeable)
+	for name, c := range map[string]struct {
+		do    func(w http.ResponseWriter, r *http.Request, next http.Handler)
+		class Class
+	}{
+		"a secondary limit": {forgetest.Answer(403, `{"message": "You have exceeded a secondary rate limit."}`), ClassSecret},
+		"down":              {forgetest.Answer(502, "<html>"), ClassSecret},
+		"not installed":     {forgetest.Answer(404, `{"message": "Not Found"}`), ClassBadTarget},
+		"moved":             {forgetest.Redirect(elsewhere.URL), ClassBadTarget},
+		"an echo": {func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			w.WriteHeader(401)
+			fmt.Fprintf(w, `{"message": "bad: %s"}`, r.Header.Get("Authorization"))
+		}, ClassBadTarget},
+		"no token": {forgetest.Answer(201, `{}`), ClassSecret},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.withAPI("github")
+			value, _ := appSecret(t, "github-app 4711 77")
+			f := w.forge.Inject(&forgetest.Fault{On: "/access_tokens", Do: c.do})
+			req := w.request(Want{"refs/heads/main", w.commit("refs/heads/main", "one")})
+			req.Credential = secret.NewValue(value)
+			r := only(t, w.deliver(req))
+			if r.Class != c.class || (r.Status == Pending) != c.class.Transient() || f.Done() != 1 {
+				t.Errorf("%+v, asked %d times", r, f.Done())
+			}
+			if !strings.Contains(r.Detail, "GitHub App 4711") || strings.Contains(r.Detail, "eyJ") || strings.Contains(r.Detail, "PRIVATE") {
+				t.Errorf("%s", r.Detail)
+			}
+			if got := elsewhere.asked(); got != nil {
+				t.Errorf("the other host was asked: %q", got)
+			}
+		})
+	}
+}
+
+// A GitHub App makes repositories of its organization.
+func TestGitHubAppCreates(t *testing.T) {
+	w := newWorld(t)
+	api := w.withAPI("github", "team")
+	value, key := appSecret(t, "github-app 4711 77")
+	api.App("4711", key)
+	w.target.URL, w.target.Create = w.forge.RepoURL("team/fresh.git"), true
+	w.dst = w.forge.Root + "/team/fresh.git"
+	one := w.commit("refs/heads/main", "one")
+	req := w.request(Want{"refs/heads/main", one})
+	req.Credential = secret.NewValue(value)
+	if rep := w.deliver(req); !rep.OK() {
+		t.Fatalf("%s", rep)
+	}
+	w.wantThere("refs/heads/main", one)
+}
+
 func TestParseApp(t *testing.T) {
+	value, _ := appSecret(t, "github-app 4711 77")
+	a, err := parseApp(strings.ReplaceAll(value, "\n", "\r\n"))
+	if err != nil || a.id != "4711" || a.installation != 77 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	b, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := parseApp("github-app Iv1.abc\n" + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: b}))); err != nil || a.id != "Iv1.abc" || a.installation != 0 {
+		t.Errorf("PKCS #8: %v", err)
+	}
 	_, pub := forgetest.NewKey(t)
 	for name, value := range map[string]string{
 		"no key":              "github-app 1",
 		"an Ed25519 key":      "github-app 1\n" + pub,
 		"a word for a number": "github-app 1 two\n" + pub,
+		"no installation":     "github-app 1 0\n" + pub,
 		"too much":            "github-app 1 2 3\n" + pub,
 	} {
 		if _, err := parseApp(value); err == nil || strings.Contains(err.Error(), "BEGIN") {
