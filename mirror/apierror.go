@@ -67,6 +67,12 @@ func transientAPI(err error) bool {
 	return errors.As(err, &e) && e.transient
 }
 
+// isLimited reports whether the forge refused a call because there were too many.
+func isLimited(err error) bool {
+	var e *apiError
+	return errors.As(err, &e) && e.limited
+}
+
 // retryAfter is how long the forge wishes not to be asked again, counted from
 // its answer; 0 if it did not say.
 func retryAfter(err error) time.Duration {

@@ -61,10 +61,13 @@ func (a *app) proof(now time.Time) (string, error) {
 // appTokens are installation tokens, in memory only, by App, repository and API.
 type appTokens struct {
 	mu sync.Mutex
-	by map[string]appToken
+	by map[string]*appToken
 }
 
+// appToken is one of them. Its lock is held while the forge is asked, so that
+// two deliveries do not mint at once, and one forge that is slow keeps no other.
 type appToken struct {
+	mu      sync.Mutex
 	value   string
 	expires time.Time
 }
@@ -76,45 +79,93 @@ const renewBefore = 10 * time.Minute
 // token mints a token for the repository at the API base, or gives the one that
 // was minted for it before and lives long enough.
 func (t *appTokens) token(ctx context.Context, a *app, base, owner, repo string, scrub func(string) string, now time.Time) (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	key := strings.Join([]string{base, a.id, strconv.FormatInt(a.installation, 10), owner, repo}, "\n")
-	if have, ok := t.by[key]; ok && have.expires.Sub(now) > renewBefore {
+	t.mu.Lock()
+	have := t.by[key]
+	if have == nil {
+		if t.by == nil {
+			t.by = map[string]*appToken{}
+		}
+		have = &appToken{}
+		t.by[key] = have
+	}
+	t.mu.Unlock()
+	have.mu.Lock()
+	defer have.mu.Unlock()
+	if have.value != "" && have.expires.Sub(now) > renewBefore {
 		return have.value, nil
 	}
-	proof, err := a.proof(now)
+	value, expires, err := a.mint(ctx, base, owner, repo, scrub, now)
 	if err != nil {
 		return "", fmt.Errorf("GitHub App %s: %w", a.id, err)
 	}
+	have.value, have.expires = value, expires
+	return value, nil
+}
+
+// forget takes back a token that the forge does not accept any more: its
+// installation was suspended, or given other rights.
+func (t *appTokens) forget(value string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, have := range t.by {
+		if have.mu.TryLock() { // else it is being minted anew
+			if have.value == value {
+				have.value = ""
+			}
+			have.mu.Unlock()
+		}
+	}
+}
+
+// mint asks for a token of the App's installation.
+func (a *app) mint(ctx context.Context, base, owner, repo string, scrub func(string) string, now time.Time) (token string, expires time.Time, err error) {
+	proof, err := a.proof(now)
+	if err != nil {
+		return "", expires, err
+	}
 	at, err := newAPI(base, proof, scrub)
 	if err != nil {
-		return "", err
+		return "", expires, err
 	}
 	g, err := newGitHub(at, owner, repo)
 	if err != nil {
-		return "", err
+		return "", expires, err
 	}
 	installation := a.installation
 	if installation == 0 {
-		owner, repo := g.path()
-		found, res, err := g.client.Apps.GetRepositoryInstallation(ctx, owner, repo)
-		if err := g.told(res, err, 200); err != nil {
-			return "", fmt.Errorf("GitHub App %s: find its installation for %s/%s: %w", a.id, g.owner, g.name, err)
+		if installation, err = g.installation(ctx); err != nil {
+			return "", expires, fmt.Errorf("find its installation for %s/%s: %w", g.owner, g.name, err)
 		}
-		installation = found.GetID()
 	}
 	// Asked for nothing in particular, it is a token with all that the
 	// installation was given.
 	minted, res, err := g.client.Apps.CreateInstallationToken(ctx, installation, &githubapi.InstallationTokenOptions{})
 	if err := g.told(res, err, 201); err != nil {
-		return "", fmt.Errorf("GitHub App %s: mint a token: %w", a.id, err)
+		return "", expires, fmt.Errorf("mint a token: %w", err)
 	}
 	if minted.GetToken() == "" {
-		return "", fmt.Errorf("GitHub App %s: the forge answered without a token", a.id)
+		return "", expires, errors.New("the forge answered without a token")
 	}
-	if t.by == nil {
-		t.by = map[string]appToken{}
+	return minted.GetToken(), minted.GetExpiresAt().Time, nil
+}
+
+// installation is where the App is installed for the repository; for one that is
+// still to be made, for its organization or user.
+func (g *github) installation(ctx context.Context) (int64, error) {
+	owner, repo := g.path()
+	found, res, err := g.client.Apps.GetRepositoryInstallation(ctx, owner, repo)
+	first := g.told(res, something(found, err), 200)
+	if status(first) != 404 {
+		return found.GetID(), first
 	}
-	t.by[key] = appToken{minted.GetToken(), minted.GetExpiresAt().Time}
-	return minted.GetToken(), nil
+	found, res, err = g.client.Apps.GetOrganizationInstallation(ctx, owner)
+	if err = g.told(res, something(found, err), 200); status(err) == 404 {
+		found, res, err = g.client.Apps.GetUserInstallation(ctx, owner)
+		err = g.told(res, something(found, err), 200)
+	}
+	if status(err) == 404 {
+		return 0, first
+	}
+	return found.GetID(), err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,26 @@ func (d *delivery) mint(ctx context.Context, c credential) (credential, error) {
 	c.header = basic("x-access-token", c.token)
 	c.remember(c.header)
 	return c, nil
+}
+
+// renewToken replaces an App's token that was minted before and that the forge
+// does not accept any more. It reports whether the push should be made again.
+func (d *delivery) renewToken(ctx context.Context, moves []*move) bool {
+	if d.cred.app == nil || len(moves) == 0 || slices.ContainsFunc(moves, func(m *move) bool { return m.result.Class != ClassAuth }) {
+		return false
+	}
+	d.apps.forget(d.cred.token)
+	cred, err := d.credential(ctx)
+	if err != nil || cred.token == d.cred.token {
+		return false // that the old one was not accepted says enough
+	}
+	sess, err := openSession(d.req.GitDir, d.to, cred, d.req.Target.Secret, d.knownHosts())
+	if err != nil {
+		return false
+	}
+	d.pusher.sess.close()
+	d.cred, d.pusher.sess = cred, sess
+	return true
 }
 
 // forge is the API of the delivery's target.

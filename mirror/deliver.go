@@ -229,7 +229,7 @@ func (d *delivery) settle(ctx context.Context) error {
 	if err != nil {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
-	defer sess.close()
+	defer func() { d.pusher.sess.close() }()
 	d.pusher = &pusher{sess: sess, progress: func(m *move) { d.progress(ctx, m) }, there: func() ([]string, error) { return d.putThere(ctx) }, planner: &planner{
 		target: d.req.Target, to: d.to, repo: d.repo, limits: d.batch, confirmed: d.req.Confirmed,
 		known: func() (int, error) { return d.store.CountPut(ctx, d.req.GitDir, d.to.url) },
@@ -238,7 +238,7 @@ func (d *delivery) settle(ctx context.Context) error {
 		d.report.Warnings = append(d.report.Warnings, "the credential goes to "+d.to.host+" without encryption; use https")
 	}
 	done := map[string]Result{}
-	made := false
+	made, renewed := false, false
 	var moves []*move
 	for attempt := 0; ; attempt++ {
 		if moves, err = d.load(ctx); err != nil {
@@ -249,6 +249,13 @@ func (d *delivery) settle(ctx context.Context) error {
 		}
 		if !made && d.makeRepository(ctx, moves) {
 			made = true
+			if err := d.again(ctx, moves); err != nil {
+				return err
+			}
+			continue
+		}
+		if !renewed && d.renewToken(ctx, moves) {
+			renewed = true
 			if err := d.again(ctx, moves); err != nil {
 				return err
 			}

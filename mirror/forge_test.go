@@ -292,6 +292,64 @@ func TestGitHubApp(t *testing.T) {
 	}
 }
 
+// A token that was minted a minute ago is worth nothing any more: another is
+// minted, and nobody hears of it.
+func TestGitHubAppsTokenIsRevoked(t *testing.T) {
+	w := newWorld(t)
+	api := w.withAPI("github")
+	value, key := appSecret(t, "github-app 4711")
+	api.App("4711", key)
+	one := w.commit("refs/heads/main", "one")
+	req := w.request(Want{"refs/heads/main", one})
+	req.Credential = secret.NewValue(value)
+	if rep := w.deliver(req); !rep.OK() {
+		t.Fatalf("%s", rep)
+	}
+	api.Revoke("ghs_installation1")
+	req.Refs[0].OID = w.commit("refs/heads/main", "two", one)
+	req.Seq = w.next()
+	if rep := w.deliver(req); !rep.OK() || api.Minted() != 2 {
+		t.Errorf("%d tokens were minted\n%s", api.Minted(), rep)
+	}
+	// If the new one is not accepted either, that is the answer.
+	w.forge.Require(func(_, _, _ string) bool { return false })
+	req.Seq = w.next()
+	req.Refs[0].OID = w.commit("refs/heads/main", "three", req.Refs[0].OID)
+	if r := only(t, w.deliver(req)); !refusedFor(r, ClassAuth) || api.Minted() != 3 {
+		t.Errorf("%d tokens were minted; %+v", api.Minted(), r)
+	}
+}
+
+// One App's API that gives no answer keeps no other App's deliveries.
+func TestGitHubAppThatIsSlowKeepsNoOther(t *testing.T) {
+	w := newWorld(t)
+	api := w.withAPI("github")
+	value, key := appSecret(t, "github-app 4711 77")
+	api.App("4711", key)
+	slow := forgetest.New(t)
+	slow.Repo("me/repo.git")
+	slow.API("github", "me", token)
+	asked, release := make(chan struct{}), make(chan struct{})
+	slow.Inject(&forgetest.Fault{On: "/access_tokens", Times: 1, Do: forgetest.Before(func() { close(asked); <-release })})
+	one := w.commit("refs/heads/main", "one")
+	held := w.request(Want{"refs/heads/main", one})
+	held.Target.URL = slow.RepoURL("me/repo.git")
+	held.Credential = secret.NewValue(value)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.engine.Deliver(context.Background(), held)
+	}()
+	<-asked
+	req := w.request(Want{"refs/heads/main", one})
+	req.Credential = secret.NewValue(value)
+	if rep := w.deliver(req); !rep.OK() {
+		t.Errorf("%s", rep)
+	}
+	close(release)
+	<-done
+}
+
 func TestGitHubAppWithAnotherKey(t *testing.T) {
 	w := newWorld(t)
 	api := w.withAPI("github")
@@ -347,6 +405,22 @@ func TestGitHubAppThatIsRefused(t *testing.T) {
 }
 
 // A GitHub App makes repositories of its organization.
+func TestGitHubAppCreatesWithoutANumber(t *testing.T) {
+	for _, owner := range []string{"team", "strangers"} {
+		w := newWorld(t)
+		api := w.withAPI("github", "team")
+		value, key := appSecret(t, "github-app 4711")
+		api.App("4711", key)
+		w.target.URL, w.target.Create = w.forge.RepoURL(owner+"/fresh.git"), true
+		req := w.request(Want{"refs/heads/main", w.commit("refs/heads/main", "one")})
+		req.Credential = secret.NewValue(value)
+		r := only(t, w.deliver(req))
+		if owner == "team" && r.Status != Created || owner == "strangers" && (r.Status != Refused || !strings.Contains(r.Detail, "find its installation for strangers/fresh")) {
+			t.Errorf("%s: %+v", owner, r)
+		}
+	}
+}
+
 func TestGitHubAppCreates(t *testing.T) {
 	w := newWorld(t)
 	api := w.withAPI("github", "team")

@@ -211,10 +211,15 @@ func (k *Keeper) notShown(ctx context.Context, list []store.Status, cause error,
 	var over, later []store.Status
 	var unfetched *unfetchedError
 	passes := transientAPI(cause) || errors.As(cause, &unfetched)
+	class := ClassNone
+	if isLimited(cause) {
+		class = ClassRateLimit
+	}
+	wish := min(retryAfter(cause), time.Hour) // a clock that is wrong must not wish for years
 	for _, s := range list {
 		s.Attempts++
 		s.Error = strings.Join(strings.Fields(cause.Error()), " ")
-		s.NextAt = now.Add(max(k.engine.backoff(s.Attempts, ClassNone), retryAfter(cause)))
+		s.NextAt = now.Add(max(k.engine.backoff(s.Attempts, class), wish))
 		if passes || s.Attempts < statusTries && status(cause) != 0 {
 			later = append(later, s)
 		} else {

@@ -79,6 +79,13 @@ func (a *API) App(id string, key *rsa.PublicKey) {
 	a.apps[id] = key
 }
 
+// Revoke makes a token worthless.
+func (a *API) Revoke(token string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.tokens, token)
+}
+
 // Minted is how many installation tokens were made.
 func (a *API) Minted() int {
 	a.mu.Lock()
@@ -293,13 +300,21 @@ func (a *API) gitlab(r *http.Request, path []string) (int, any, *problem) {
 	return 0, nil, &problem{404, "404 Not Found"}
 }
 
-// asApp serves the two calls that a GitHub App makes as itself.
+// asApp serves the calls that a GitHub App makes as itself.
 func (a *API) asApp(r *http.Request, path []string, jwt string) (int, any, *problem) {
 	if why := a.checkJWT(jwt); why != "" {
 		return 0, nil, &problem{401, why}
 	}
 	switch r.Method + " " + shape(path) {
 	case "GET repos/*/*/installation":
+		if _, _, p := a.show(path[1], path[2]); p != nil {
+			return 0, nil, p
+		}
+		return 200, map[string]any{"id": 77}, nil
+	case "GET orgs/*/installation", "GET users/*/installation":
+		if _, known := a.orgs[path[1]]; !known || (path[0] == "users") != (path[1] == a.user) {
+			return 0, nil, &problem{404, "Not Found"}
+		}
 		return 200, map[string]any{"id": 77}, nil
 	case "POST app/installations/*/access_tokens":
 		if r.ContentLength != 0 {
@@ -411,7 +426,7 @@ func (a *API) status(repo, oid, state, context string, in map[string]any, states
 
 // shape is a path with every variable part a star.
 func shape(path []string) string {
-	words := []string{"user", "repos", "orgs", "statuses", "projects", "namespaces", "personal_access_tokens", "self", "app", "installations", "access_tokens", "installation"}
+	words := []string{"user", "users", "repos", "orgs", "statuses", "projects", "namespaces", "personal_access_tokens", "self", "app", "installations", "access_tokens", "installation"}
 	out := make([]string, len(path))
 	for i, p := range path {
 		out[i] = "*"
