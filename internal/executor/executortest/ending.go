@@ -177,6 +177,8 @@ func (s *suite) leftovers(t *testing.T) {
 		{"a daemon of another session", "setsid sleep %[1]s </dev/null >/dev/null 2>&1 & echo done"},
 		{"a daemon forked twice", "(setsid sh -c '(setsid sleep %[1]s &) ; exit' </dev/null >/dev/null 2>&1 &); echo done"},
 		{"a daemon without environment", "(setsid env -i PATH=\"$PATH\" sh -c '(setsid env -i PATH=\"$PATH\" sleep %[1]s &); exit' &); echo done"},
+		{"one that forks and ends, again and again", `c='if [ $1 -gt 0 ]; then setsid sh -c "$0" "$0" $(($1-1)) & else exec sleep %[1]s; fi'
+			env -i PATH="$PATH" sh -c "$c" "$c" 60 </dev/null >/dev/null 2>&1 & echo done`},
 		{"one that ignores SIGTERM", "sh -c 'trap \"\" TERM HUP; while :; do sleep %[1]s; done' & echo done"},
 		{"one that is stopped", "sh -c 'kill -STOP $$; sleep %[1]s' & echo done"},
 	} {

@@ -143,12 +143,32 @@ func (c *Command) Left() ([]Process, error) {
 	if c.leaf != nil {
 		return c.leftInLeaf()
 	}
-	if c.reaped && len(own.mains) == 0 && childless() {
-		return nil, nil
+	for range maxLooks {
+		if c.reaped && len(own.mains) == 0 && childless() {
+			break
+		}
+		left, ended, err := c.seen()
+		if err != nil || len(left) > 0 || !ended || c.keeper != 0 {
+			return left, err
+		}
 	}
+	return nil, nil
+}
+
+// maxLooks bounds how often the process table is read for one answer.
+const maxLooks = 100
+
+// seen is what one reading of the process table shows of the command: what runs,
+// and whether anything has ended that is still on the table.
+//
+// That nothing runs is certain only if nothing has ended. The table is not read
+// in one moment: of a process that forks and ends meanwhile, the parent is seen
+// dead and the child not at all. Its parent is then on the table, since only
+// this process reaps orphans, and does so under the lock.
+func (c *Command) seen() (left []Process, ended bool, err error) {
 	all, err := table()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	in := map[int]bool{}
 	for _, p := range all {
@@ -157,11 +177,9 @@ func (c *Command) Left() ([]Process, error) {
 		}
 	}
 	below(all, in)
-	var left []Process
-	ended := false
 	for _, p := range all {
 		switch {
-		case !in[p.PID] || p.PID == c.keeper || own.mains[p.PID] != nil && p.Dead():
+		case !in[p.PID] || p.PID == c.keeper || own.mains[p.PID] != nil && p.Dead() || slices.Contains(own.dying, p.PID):
 		case p.Dead():
 			ended = true
 		default:
@@ -171,7 +189,7 @@ func (c *Command) Left() ([]Process, error) {
 	if ended && len(left) == 0 && c.keeper == 0 {
 		reapOrphans()
 	}
-	return left, nil
+	return left, ended, nil
 }
 
 func (c *Command) leftInLeaf() ([]Process, error) {
