@@ -22,7 +22,7 @@ func KillRun(ctx context.Context, runID string) error {
 	}
 	tag := tagOfRun(runID)
 	var groups []string // the run's cgroups that were met
-	left := func() ([]Process, error) {
+	look := func() ([]Process, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("ending the processes of run %s: %w", runID, context.Cause(ctx))
 		}
@@ -52,6 +52,16 @@ func KillRun(ctx context.Context, runID string) error {
 			}
 		}
 		return left, nil
+	}
+	// One reading of the table can miss a child whose parent ended meanwhile (see
+	// Command.seen), and here somebody else reaps the parent.
+	left := func() (left []Process, err error) {
+		for range 5 {
+			if left, err = look(); err != nil || len(left) > 0 {
+				break
+			}
+		}
+		return left, err
 	}
 	send := func(to []Process, sig unix.Signal) error {
 		var refused error
