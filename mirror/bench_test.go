@@ -107,38 +107,50 @@ func BenchmarkOneCommit(b *testing.B) {
 	}
 }
 
-// 5,000 changed refs in one delivery.
+// 5,000 refs in one delivery: refs that are there and move, and new ones.
 func BenchmarkManyRefs(b *testing.B) {
 	const n = 5000
-	var ours, plain []time.Duration
-	w := newWorld(b)
-	other := w.forge.Repo("me/other.git")
-	var tip string
-	for b.Loop() {
-		var parents []string
-		if tip != "" {
-			parents = []string{tip}
-		}
-		tip = w.commit("", w.next(), parents...)
-		var wants []Want
-		var specs []string
-		for i := range n {
-			ref := fmt.Sprintf("refs/heads/b%d", i)
-			wants = append(wants, Want{ref, tip})
-			specs = append(specs, tip+":"+ref)
-		}
-		start := time.Now()
-		byHand(b, w.src, other, specs...)
-		plain = append(plain, time.Since(start))
-		w.target.URL = w.dst
-		req := w.request(wants...)
-		start = time.Now()
-		if rep := w.deliver(req); !rep.OK() {
-			b.Fatal("not delivered")
-		}
-		ours = append(ours, time.Since(start))
+	for _, kind := range []string{"changed", "created"} {
+		b.Run(kind, func(b *testing.B) {
+			w := newWorld(b)
+			w.target.URL = w.dst
+			other := w.forge.Repo("me/other.git")
+			var parents []string
+			var ours, plain []time.Duration
+			round := func() {
+				tip := w.commit("", w.next(), parents...)
+				parents = []string{tip}
+				name := "b"
+				if kind == "created" {
+					name = "of-" + tip[:8] + "/b"
+				}
+				var wants []Want
+				var specs []string
+				for i := range n {
+					ref := fmt.Sprintf("refs/heads/%s%d", name, i)
+					wants = append(wants, Want{ref, tip})
+					specs = append(specs, tip+":"+ref)
+				}
+				start := time.Now()
+				byHand(b, w.src, other, specs...)
+				plain = append(plain, time.Since(start))
+				req := w.request(wants...)
+				start = time.Now()
+				if rep := w.deliver(req); !rep.OK() {
+					b.Fatal("not delivered")
+				}
+				ours = append(ours, time.Since(start))
+			}
+			if kind == "changed" {
+				round()
+				ours, plain = nil, nil
+			}
+			for b.Loop() {
+				round()
+			}
+			report(b, ours, plain)
+		})
 	}
-	report(b, ours, plain)
 }
 
 // Status of 1,000 repositories with two targets each, from the ledger.

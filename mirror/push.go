@@ -52,15 +52,14 @@ func (p *pusher) settle(ctx context.Context, moves []*move) {
 // other leases.
 func (p *pusher) once(ctx context.Context, moves []*move) (again []*move) {
 	args := []string{"push", "--porcelain", "--no-verify", "--no-signed", "--no-progress"}
-	var specs []string
-	for _, m := range moves {
-		lease, spec := m.args()
-		if lease != "" {
-			args = append(args, lease)
+	refspecs, err := p.sess.refspecs(moves)
+	if err != nil {
+		for _, m := range moves {
+			p.refuse(m, Pending, ClassLocal, err.Error())
 		}
-		specs = append(specs, spec)
+		return nil
 	}
-	args = append(append(args, "--", p.sess.to.url), specs...)
+	args = append(args, refspecs...)
 	p.attempts++
 	out := p.sess.git(ctx, args...)
 	said := parsePorcelain(out.stdout)

@@ -157,6 +157,8 @@ func (s *session) config() []string {
 		{"advice.pushUpdateRejected", "false"},
 		{"push.recurseSubmodules", "no"},
 		{"push.followTags", "false"},
+		{"remote." + bulkRemote + ".url", s.to.url},
+		{"remote." + bulkRemote + ".fetch", "+refs/*:refs/lease/*"},
 	}
 	if s.to.kind == "http" {
 		// Scoped: it does not go to another host, whatever the server says.
