@@ -180,7 +180,7 @@ func (r *reception) wait() event.Wait {
 // the push as was asked for.
 func (r *reception) show() {
 	wait := r.wait()
-	k := &keeper{conf: r.conf}
+	k := &keeper{conf: r.conf, calm: wait == event.WaitNone}
 	var ctx context.Context
 	if wait == event.WaitNone {
 		obey()

@@ -85,6 +85,7 @@ type keeper struct {
 	conf   *config.Config
 	child  *os.Process // the worker that we started; nil: another was there, or ours left
 	starts int
+	calm   bool // nobody watches: the worker may begin a little later
 }
 
 // maxStarts bounds how often one push starts a worker. The second start makes
@@ -97,7 +98,7 @@ type workerError struct{ cause error }
 func (e *workerError) Error() string { return e.cause.Error() }
 
 func (k *keeper) start() error {
-	p, err := startWorker(k.conf)
+	p, err := startWorker(k.conf, k.calm)
 	if err != nil {
 		return &workerError{err}
 	}

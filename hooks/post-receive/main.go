@@ -7,4 +7,7 @@ import (
 	"quire/hooks"
 )
 
-func main() { os.Exit(hooks.PostReceive(hooks.Called())) }
+func main() {
+	hooks.Later()
+	os.Exit(hooks.PostReceive(hooks.Called()))
+}
