@@ -82,7 +82,7 @@ func TestAccountOfAHostThatIsDown(t *testing.T) {
 	w.forge.Inject(&forgetest.Fault{On: "info/refs", Do: forgetest.Answer(503, "down")})
 	k, _ := w.keeping(w.order())
 	one := w.commit("refs/heads/main", "one")
-	p := w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})
+	p := w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"}, event.Update{Old: zero, New: one, Ref: "refs/tags/v1"})
 	if err := k.Owe(context.Background(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestAccountOfAHostThatIsDown(t *testing.T) {
 	c.advance(2 * time.Second)
 	k.Wake()
 	w.rests(k)
-	w.wantAccount(k, p, true, "warning|mirror forge: main pending (server): ")
+	w.wantAccount(k, p, true, "warning|mirror forge: main, tags/v1 pending (server): ") // one cause, one line
 	if text, _ := w.account(k, p); !strings.Contains(text, "it is tried again at ") {
 		t.Errorf("told\n%s", text)
 	}

@@ -111,7 +111,7 @@ func (r Report) groups() []group {
 	at := map[Result]int{}
 	for _, x := range r.Results {
 		key := x
-		key.Ref, key.OID = "", ""
+		key.Ref, key.OID, key.NextAt = "", "", time.Time{}
 		if x.Status.Good() && x.Status != Kept || x.Status == Diverged {
 			key.Ref, key.OID = x.Ref, x.OID // these have their own line
 		}
@@ -121,6 +121,7 @@ func (r Report) groups() []group {
 		if i, ok := at[key]; ok {
 			out[i].refs = append(out[i].refs, x.Ref)
 			out[i].Advice = key.Advice
+			out[i].NextAt = earlier(out[i].NextAt, x.NextAt)
 			continue
 		}
 		at[key] = len(out)
