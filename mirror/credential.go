@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"regexp"
@@ -62,6 +63,38 @@ func parseCredential(value string, to remote, forge string) (credential, error) 
 	}
 	return c, nil
 }
+
+// credential is what the request's secret is, ready for use.
+func (d *delivery) credential(ctx context.Context) (credential, error) {
+	value := d.req.Credential.Reveal()
+	var raw string // what value is made of, if by a recipe
+	if d.req.Resolve != nil {
+		v, err := d.req.Resolve(ctx)
+		if err != nil {
+			return credential{}, &unfetchedError{err}
+		}
+		value = v.Reveal()
+		if recipe := d.req.Target.Auth; recipe != "" {
+			raw = value
+			if value, err = follow(recipe, raw); err != nil {
+				return credential{}, err
+			}
+		}
+	}
+	c, err := parseCredential(value, d.to, kindOf(d.req.Target, d.to))
+	if raw != "" {
+		c.values = append(c.values, strings.TrimSpace(raw))
+	}
+	if err != nil {
+		return c, err
+	}
+	return d.mint(ctx, c)
+}
+
+// unfetchedError is a secret that could not be had this time.
+type unfetchedError struct{ error }
+
+func (e *unfetchedError) Unwrap() error { return e.error }
 
 // remember notes what must not appear in a message.
 func (c *credential) remember(header string) {
