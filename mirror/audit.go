@@ -97,11 +97,10 @@ func (k *Keeper) auditsDue(ctx context.Context) ([]store.MirrorTarget, error) {
 	before := k.engine.now().Add(-k.Audit)
 	list, err := k.engine.store.UncheckedTargets(ctx, before)
 	return slices.DeleteFunc(list, func(t store.MirrorTarget) bool {
-		_, orders := k.standing(t.GitDir, t.URL)
-		if len(orders) > 0 {
-			return false
+		if retired(t, k.Orders) != "" {
+			return true
 		}
-		return !t.Asked || t.Auth == unrecorded || t.Added.After(before)
+		return !ordered(k.Orders, t.GitDir, t.URL) && (t.Auth == unrecorded || t.Added.After(before))
 	}), err
 }
 

@@ -297,8 +297,8 @@ func (k *Keeper) request(t store.MirrorTarget) Request {
 
 // deliver works off what is owed at one target.
 func (k *Keeper) deliver(ctx context.Context, t store.MirrorTarget) {
-	if k.retired(t) {
-		if err := k.engine.retire(ctx, t); err != nil && ctx.Err() == nil {
+	if why := retired(t, k.Orders); why != "" {
+		if err := k.engine.retire(ctx, t, why); err != nil && ctx.Err() == nil {
 			k.Tell(Notice{GitDir: t.GitDir, Err: err})
 			pause(ctx, pauseAfterTrouble)
 		}

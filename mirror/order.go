@@ -100,6 +100,9 @@ func (e *Engine) unknown(ctx context.Context, orders []Order, gitDir string) ([]
 	}
 	var out []newTarget
 	for _, dir := range repos {
+		if gitrepo.Gone(dir) {
+			continue
+		}
 		for _, o := range orders {
 			t, ok := o.For(dir)
 			if key := (targetKey{dir, t.URL}); ok && !known[key] {

@@ -6,27 +6,34 @@ import (
 	"slices"
 	"time"
 
+	"quire/internal/gitrepo"
 	"quire/internal/store"
 )
 
 // A target that nobody asks for any more is not pushed to and not looked at. The
 // ledger keeps it, with its leases, until somebody asks again or forgets it.
 
-// retired reports whether nobody asks for a target any more: its order is gone
-// from the configuration, and no pipeline ever asked.
-func (k *Keeper) retired(t store.MirrorTarget) bool {
-	return !t.Asked && !ordered(k.Orders, t.GitDir, t.URL)
+// retired is why a target is to be kept no more, "" if it is: its order is gone
+// from the configuration, and no pipeline ever asked; or its repository is gone.
+func retired(t store.MirrorTarget, orders []Order) (why string) {
+	switch {
+	case gitrepo.Gone(t.GitDir):
+		return "the repository is not there any more"
+	case !t.Asked && !ordered(orders, t.GitDir, t.URL):
+		return "no [[mirror]] in the configuration asks for it any more"
+	}
+	return ""
 }
 
-// retire ends what is owed at a target that nobody asks for any more. What was
-// put there stays there and in the ledger.
-func (e *Engine) retire(ctx context.Context, t store.MirrorTarget) error {
+// retire ends what is owed at a target for a reason of retired. What was put
+// there stays there and in the ledger.
+func (e *Engine) retire(ctx context.Context, t store.MirrorTarget, why string) error {
 	rows, err := e.store.Deliveries(ctx, t.GitDir, t.URL, nil)
 	if err != nil {
 		return err
 	}
 	for ref, d := range rows {
-		d.State, d.Class, d.Error, d.At, d.NextAt = store.DeliveryRefused, string(ClassRetired), "no [[mirror]] in the configuration asks for it any more", e.now(), time.Time{}
+		d.State, d.Class, d.Error, d.At, d.NextAt = store.DeliveryRefused, string(ClassRetired), why, e.now(), time.Time{}
 		rows[ref] = d
 	}
 	return e.store.Settle(ctx, slices.Collect(maps.Values(rows)))

@@ -21,8 +21,8 @@ type TargetStatus struct {
 	Expires time.Time   `json:"credential_expires_at,omitzero"`
 	Refs    []RefStatus `json:"refs"`
 
-	New     bool `json:"new,omitempty"`     // the configuration orders it, and nothing was delivered yet
-	Retired bool `json:"retired,omitempty"` // nobody asks for it any more
+	New     bool   `json:"new,omitempty"`     // the configuration orders it, and nothing was delivered yet
+	Retired string `json:"retired,omitempty"` // why it is kept no more
 
 	// Commit statuses that the forge has not been told, and why the last one was not.
 	Statuses    int    `json:"statuses_waiting,omitempty"`
@@ -48,7 +48,7 @@ type RefStatus struct {
 // Drift reports whether the copy is not as it is wanted. One that nobody wants
 // any more has no drift.
 func (s TargetStatus) Drift() bool {
-	if s.Retired {
+	if s.Retired != "" {
 		return false
 	}
 	for _, r := range s.Refs {
@@ -80,7 +80,7 @@ func (e *Engine) Status(ctx context.Context, gitDir string, orders []Order) ([]T
 	// Both are sorted by repository and URL.
 	for _, t := range targets {
 		s := TargetStatus{GitDir: t.GitDir, Target: t.Name, URL: t.URL, Secret: t.Secret, Checked: t.Checked, Expires: t.Expires, again: recorded(t)}
-		s.Retired = !t.Asked && !ordered(orders, t.GitDir, t.URL)
+		s.Retired = retired(t, orders)
 		if w, ok := waiting[[2]string{t.GitDir, t.URL}]; ok {
 			s.Statuses, s.StatusError = w.N, w.Error
 		}

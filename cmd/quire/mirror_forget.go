@@ -17,8 +17,9 @@ func newMirrorForgetCommand() *cobra.Command {
 		Long: `Forget mirrors of a repository: what quire put there, what it still owes, and
 what it told their forges. Nothing is changed at the mirrors themselves.
 
-Those go that the configuration no longer orders and no pipeline asked for; with
---mirror, the one of that name, whoever asked for it. If it is asked for again,
+Those go that the configuration no longer orders and no pipeline asked for, and
+all of a repository that is gone; with --mirror, the one of that name, whoever
+asked for it. If it is asked for again,
 it starts anew: a ref that is there may then only be created or fast-forwarded,
 and nothing of before is deleted there.`,
 		Example:           "  quire mirror forget project\n  quire mirror forget --mirror gitlab.com/me/project project",
@@ -45,7 +46,7 @@ and nothing of before is deleted there.`,
 			}
 			n := 0
 			for _, s := range list {
-				if only == "" && !s.Retired || only != "" && only != s.Target {
+				if only == "" && s.Retired == "" || only != "" && only != s.Target {
 					continue
 				}
 				found, err := e.Forget(ctx, gitDir, s.URL)

@@ -108,8 +108,8 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 	}
 	state := "in step"
 	switch {
-	case s.Retired:
-		state = "nobody asks for it any more; take it off this list with: quire mirror forget"
+	case s.Retired != "":
+		state = s.Retired + "; take it off this list with: quire mirror forget"
 	case s.New:
 		state = p.paint(yellow, "nothing delivered yet; the worker sees to it when it next starts, or: quire mirror sync")
 	case behind > 0:

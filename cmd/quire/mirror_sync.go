@@ -132,7 +132,7 @@ func (s *syncer) sync(ctx context.Context, gitDir string) ([]mirror.Report, erro
 		return reports, err
 	}
 	for _, t := range known {
-		if ordered[t.URL] || t.Retired || s.only != "" && s.only != t.Target {
+		if ordered[t.URL] || t.Retired != "" || s.only != "" && s.only != t.Target {
 			continue
 		}
 		var refs []mirror.Want

@@ -207,3 +207,9 @@ func checkOID(oid string) error {
 	}
 	return nil
 }
+
+// Gone reports whether there is no repository any more: it was removed, or moved.
+func Gone(gitDir string) bool {
+	_, err := os.Stat(filepath.Join(gitDir, "HEAD"))
+	return errors.Is(err, os.ErrNotExist)
+}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"quire/internal/event"
@@ -48,7 +46,7 @@ func (w *worker) plan(ctx context.Context, p event.Push) (plan, error) {
 	}
 	repo, err := gitrepo.Open(p.GitDir)
 	if err != nil {
-		if isGone(p.GitDir) {
+		if gitrepo.Gone(p.GitDir) {
 			out.note("error: no run: the repository %s is not there any more", p.GitDir)
 			return out, nil
 		}
@@ -77,7 +75,7 @@ func (w *worker) plan(ctx context.Context, p event.Push) (plan, error) {
 			continue
 		}
 		has, err := hasPipeline(repo, u.New)
-		if err != nil && isGone(p.GitDir) {
+		if err != nil && gitrepo.Gone(p.GitDir) {
 			return out, err
 		}
 		switch {
@@ -122,12 +120,6 @@ func hasPipeline(repo *gitrepo.Repo, oid string) (bool, error) {
 func isNoCommit(err error) bool {
 	var not *gitrepo.NotCommitError
 	return errors.As(err, &not)
-}
-
-// isGone reports whether the repository was removed.
-func isGone(gitDir string) bool {
-	_, err := os.Stat(filepath.Join(gitDir, "HEAD"))
-	return errors.Is(err, os.ErrNotExist)
 }
 
 // defaultFirst moves the default branch to the front; the others keep their

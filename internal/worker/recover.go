@@ -59,7 +59,7 @@ func (w *worker) recoverIn(ctx context.Context, gitDir string) (found bool, err 
 	}
 	repo, err := gitrepo.Open(gitDir)
 	if err != nil {
-		if isGone(gitDir) {
+		if gitrepo.Gone(gitDir) {
 			return false, nil
 		}
 		return false, err
@@ -175,7 +175,7 @@ func (w *worker) settleIntents() (found bool) {
 func (w *worker) settleIntent(p event.Push) (bool, error) {
 	repo, err := gitrepo.Open(p.GitDir)
 	if err != nil {
-		if isGone(p.GitDir) {
+		if gitrepo.Gone(p.GitDir) {
 			return false, w.spool.Forget(p.ID)
 		}
 		return false, err
