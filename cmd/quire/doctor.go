@@ -119,6 +119,7 @@ func examine(ctx context.Context, repos []string) *exam {
 	defer s.Close()
 	e.ok("store", "%s", store.Path(cfg.StateDir))
 	e.leftovers(cfg, s)
+	e.mirrors(cfg, s)
 	if len(repos) == 0 {
 		if repos, err = s.Repositories(ctx); err != nil {
 			e.bad("store", "", "%v", err)
