@@ -27,9 +27,27 @@ type Keeper struct {
 	mu      sync.Mutex
 	begun   bool // Run has looked once
 	working map[targetKey]bool
+	lanes   map[lane]chan struct{} // each of as many places as may be taken at once
+
+	adopting sync.Mutex
+	adopted  bool
 }
 
 type targetKey struct{ gitDir, url string }
+
+// lane is what is done at one host in one way. What many targets need at the same
+// moment (after an outage; once a day) must flood neither this machine nor the
+// host, and a host that gives no answer must keep no other waiting.
+type lane struct{ way, host string }
+
+// The ways, and how many of each may go on at a host at once.
+const (
+	pushing  = "push"
+	auditing = "audit"
+	telling  = "api"
+)
+
+var laneWidth = map[string]int{pushing: 4, auditing: 2, telling: 2}
 
 // KeeperOptions say what to keep and whom to tell.
 type KeeperOptions struct {
@@ -77,7 +95,7 @@ func NewKeeper(e *Engine, o KeeperOptions) *Keeper {
 			return secret.Value{}, fmt.Errorf("secret %s cannot be revealed here", name)
 		}
 	}
-	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}}
+	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}, lanes: map[lane]chan struct{}{}}
 }
 
 // Share is what a push means for one target of a standing order.
@@ -151,9 +169,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	sweep()
-	if err := k.adopt(ctx); err != nil && ctx.Err() == nil {
-		k.Tell(Notice{Err: fmt.Errorf("look for new mirrors: %w", err)})
-	}
 	for ctx.Err() == nil {
 		next, err := k.round(ctx, &work)
 		if err != nil && ctx.Err() == nil {
@@ -175,16 +190,23 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-k.wake:
 		case <-t.C:
+			if err := k.adopt(ctx); err != nil && ctx.Err() == nil {
+				k.Tell(Notice{Err: fmt.Errorf("look for new mirrors: %w", err)})
+			}
 		}
 		t.Stop()
 	}
 	return nil
 }
 
-// adopt makes the targets known that standing orders have of repositories which
-// were pushed to before: their first audit finds everything missing there.
+// adopt makes the targets known, once, that standing orders have of repositories
+// which were pushed to before: their first audit finds everything missing there.
+// It is done when there is time for it, and not when a push is waiting: a box may
+// have thousands of repositories.
 func (k *Keeper) adopt(ctx context.Context) error {
-	if len(k.Orders) == 0 {
+	k.adopting.Lock()
+	defer k.adopting.Unlock()
+	if k.adopted || len(k.Orders) == 0 {
 		return nil
 	}
 	missing, err := k.engine.unknown(ctx, k.Orders, "")
@@ -196,6 +218,10 @@ func (k *Keeper) adopt(ctx context.Context) error {
 			return err
 		}
 	}
+	k.adopted = true
+	if len(missing) > 0 {
+		k.Wake()
+	}
 	return nil
 }
 
@@ -206,19 +232,18 @@ func (k *Keeper) round(ctx context.Context, work *sync.WaitGroup) (next time.Tim
 		return next, err
 	}
 	for _, t := range due {
-		k.start(work, targetKey{t.GitDir, t.URL}, func() { k.deliver(ctx, t) })
+		k.start(ctx, work, pushing, targetKey{t.GitDir, t.URL}, func() { k.deliver(ctx, t) })
 	}
 	told, later, err := k.engine.store.DueStatuses(ctx, k.engine.now())
 	if err != nil {
 		return next, err
 	}
 	for _, key := range told {
-		// An API is not the repository: this goes beside whatever is done for it.
-		k.start(work, targetKey{key[0], "api " + key[1]}, func() { k.show(ctx, key[0], key[1]) })
+		k.start(ctx, work, telling, targetKey{key[0], key[1]}, func() { k.show(ctx, key[0], key[1]) })
 	}
 	audits, err := k.auditsDue(ctx)
 	for _, t := range audits {
-		k.start(work, targetKey{t.GitDir, t.URL}, func() { k.audit(ctx, t) })
+		k.start(ctx, work, auditing, targetKey{t.GitDir, t.URL}, func() { k.audit(ctx, t) })
 	}
 	return earlier(next, later), err
 }
@@ -231,16 +256,35 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// start does work for a target, unless something is being done for it.
-func (k *Keeper) start(work *sync.WaitGroup, key targetKey, f func()) {
+// start does work for a target when there is a place, unless something is being
+// done for it. An API is not the repository: telling it something goes beside
+// whatever else is done.
+func (k *Keeper) start(ctx context.Context, work *sync.WaitGroup, way string, key targetKey, f func()) {
+	host := ""
+	if to, err := parseRemote(key.url); err == nil {
+		host = to.host
+	}
+	if way == telling {
+		key.url = "api " + key.url
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.working[key] {
 		return
 	}
 	k.working[key] = true
+	places := k.lanes[lane{way, host}]
+	if places == nil {
+		places = make(chan struct{}, laneWidth[way])
+		k.lanes[lane{way, host}] = places
+	}
 	work.Go(func() {
-		f()
+		select {
+		case places <- struct{}{}:
+			f()
+			<-places
+		case <-ctx.Done():
+		}
 		k.mu.Lock()
 		delete(k.working, key)
 		k.mu.Unlock()
@@ -263,6 +307,9 @@ func (k *Keeper) Busy(ctx context.Context) (busy bool, next time.Time, err error
 	next = earlier(next, later)
 	if busy = busy || len(due)+len(told) > 0; busy || err != nil {
 		return busy, next, err
+	}
+	if err := k.adopt(ctx); err != nil {
+		return false, next, err
 	}
 	audits, err := k.auditsDue(ctx)
 	return len(audits) > 0, next, err

@@ -3,6 +3,8 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -123,6 +125,56 @@ func TestOneTargetDelaysNoOther(t *testing.T) {
 	if busy, _, err := k.Busy(context.Background()); !busy || err != nil {
 		t.Errorf("the stalled one is not under way: %v, %v", busy, err)
 	}
+	close(release)
+}
+
+// Many targets at a host that gives no answer: only a few are tried at once, and
+// another host does not wait for them.
+func TestManyTargetsAtADeadHost(t *testing.T) {
+	w := newWorld(t)
+	slow := forgetest.New(t)
+	release := make(chan struct{})
+	var mu sync.Mutex
+	now, most := 0, 0
+	slow.Inject(&forgetest.Fault{Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		forgetest.Stall(release)(rw, r, next)
+		mu.Lock()
+		now--
+		mu.Unlock()
+	}})
+	underWay := func() int { mu.Lock(); defer mu.Unlock(); return now }
+	var orders []Order
+	for i := range 3 * laneWidth[pushing] {
+		o := w.order()
+		o.Name = fmt.Sprint("slow", i)
+		// Another name of this machine, and so another host.
+		o.URL = strings.Replace(slow.RepoURL(fmt.Sprintf("me/repo%d.git", i)), "127.0.0.1", "localhost", 1)
+		orders = append(orders, o)
+	}
+	k, told := w.keeping(append(orders, w.order())...)
+	one := w.commit("refs/heads/main", "one")
+	p := w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})
+	if err := k.Owe(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+	for underWay() < laneWidth[pushing] {
+		time.Sleep(time.Millisecond)
+	}
+	for n := range told {
+		if n.Report.Target == "forge" {
+			break
+		}
+	}
+	w.wantThere("refs/heads/main", one)
+	mu.Lock()
+	if most > laneWidth[pushing] {
+		t.Errorf("%d at once", most)
+	}
+	mu.Unlock()
 	close(release)
 }
 
