@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -189,15 +190,23 @@ func (s *stage) showArrival(ctx context.Context) error {
 	return nil
 }
 
-// showSecrecy looks for the token in everything that quire wrote.
+// showSecrecy looks for the token in everything that quire wrote. The worker may
+// be on its way out still: a file of the database's that it takes away while
+// this looks is none of those that are left.
 func (s *stage) showSecrecy() error {
 	files, leaks := 0, []string{}
 	err := filepath.WalkDir(s.state, func(path string, d os.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path != s.state {
+			return nil
+		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		files++
 		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		files++
 		if bytes.Contains(text, []byte(s.token)) {
 			leaks = append(leaks, path)
 		}
