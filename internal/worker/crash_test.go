@@ -36,7 +36,9 @@ func TestKilledAtEveryStep(t *testing.T) {
 			}
 			commit := r.commit(`(runtime.run "echo begun; setsid sleep 300 >/dev/null 2>&1 & echo done")`)
 			if step == event.StepJobRunning {
-				commit = r.commit(`(runtime.run "echo begun; (setsid sleep 300 &) ; kill -KILL $PPID; sleep 300")`)
+				// The supervisor is killed when it has written what the command said:
+				// what still stands in the pipe then is lost, and may be.
+				commit = r.commit(fmt.Sprintf(`(runtime.run "echo begun; (setsid sleep 300 &); until grep -q begun %s/runs/$QUIRE_RUN/jobs/test/sh-1.log; do sleep 0.01; done; kill -KILL $PPID; sleep 300")`, w.root))
 			}
 			// Pushed without a worker, so that only what is named is killed.
 			r.pushUnattended(step)
