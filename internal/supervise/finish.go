@@ -83,9 +83,8 @@ func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 	if err := j.loss(); err != nil {
 		j.say(j.report.Warning("not everything could be recorded: " + red.String(err.Error())))
 	}
-	j.say(j.report.End(c.state, took, line, blame))
-	j.record(event.Record{Type: event.RunFinished, State: string(c.state), Reason: reason, DurationMS: took.Milliseconds()})
-	j.note(j.close())
+	j.note(j.end(j.report.End(c.state, took, line, blame),
+		event.Record{Type: event.RunFinished, State: string(c.state), Reason: reason, DurationMS: took.Milliseconds()}))
 	event.Reached(event.StepEventsOver)
 	if s.store != nil {
 		_, err := s.store.Finish(context.Background(), s.run.ID, final)

@@ -29,6 +29,9 @@ type journal struct {
 
 	mu   sync.Mutex
 	lost error // the first that could not be written
+
+	writing sync.RWMutex // held for writing by the last words
+	over    bool         // they have been said
 }
 
 // openJournal opens the files of a run, making its directory.
@@ -69,16 +72,32 @@ func (j *journal) loss() error {
 	return j.lost
 }
 
-// record writes an event, stamped now.
+// record writes an event, stamped now. After the end there is none.
 func (j *journal) record(r event.Record) {
+	j.writing.RLock()
+	defer j.writing.RUnlock()
+	if !j.over {
+		j.write(r)
+	}
+}
+
+func (j *journal) write(r event.Record) {
 	r.AtMS = time.Now().UnixMilli()
 	r.Cmd, r.Reason, r.Text = j.red.String(r.Cmd), j.red.String(r.Reason), j.red.String(r.Text)
 	r.Ref, r.Target = j.red.String(r.Ref), j.red.String(r.Target)
 	j.note(j.events.Record(r))
 }
 
-// say adds rendered text to the report.
+// say adds rendered text to the report. After the end nothing is added.
 func (j *journal) say(text string) {
+	j.writing.RLock()
+	defer j.writing.RUnlock()
+	if !j.over {
+		j.print(text)
+	}
+}
+
+func (j *journal) print(text string) {
 	if text == "" {
 		return
 	}
@@ -104,8 +123,15 @@ func (j *journal) command(c event.Command) {
 	}
 }
 
-// close ends the files; the report can have no further line.
-func (j *journal) close() error {
+// end writes the last line of the report and the last event, and closes the
+// files. A job whose run was ended over its head may have something to say still,
+// and comes too late: who follows a run knows its end by the last line.
+func (j *journal) end(line string, last event.Record) error {
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	j.print(line)
+	j.write(last)
+	j.over = true
 	return errors.Join(j.events.Close(), j.push.Close())
 }
 
