@@ -318,6 +318,7 @@ func (d *delivery) push(ctx context.Context, moves []*move) error {
 	if err := d.pusher.admit(moves); err != nil {
 		return err
 	}
+	d.pusher.unheard(ctx, moves)
 	d.sendLFS(ctx, moves)
 	head := ""
 	if len(moves) > 1 {

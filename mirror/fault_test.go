@@ -1,6 +1,8 @@
 package mirror
 
 import (
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -217,5 +219,96 @@ func TestRetryTimeIsLimited(t *testing.T) {
 	r := only(t, w.deliver(retry))
 	if r.Status != Refused || r.Class != ClassServer || !strings.Contains(r.Detail, "given up after 1h") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A ref is created there, nobody hears of it, and it is deleted here before the
+// end is known: what is said of it is what is there. It stays, since who created
+// it cannot be known, and is not called deleted.
+func TestDeletedBeforeItsCreationWasHeardOf(t *testing.T) {
+	for name, landed := range map[string]bool{"it landed": true, "it did not land": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			zeroth := w.commit("refs/heads/main", "zeroth")
+			w.push(Want{"refs/heads/main", zeroth})
+			one := w.commit("refs/heads/topic", "one")
+			do := forgetest.LandThen(500, "oops")
+			if !landed {
+				do = forgetest.Answer(500, "oops")
+			}
+			w.forge.Inject(&forgetest.Fault{On: "POST /me/repo.git/git-receive-pack", Do: do})
+			w.forge.Inject(&forgetest.Fault{On: "service=git-upload-pack", Do: forgetest.Answer(500, "oops")})
+			if r := only(t, w.deliver(w.request(Want{"refs/heads/topic", one}))); r.Status != Pending {
+				t.Fatalf("%+v", r)
+			}
+			git(t, w.src, "update-ref", "-d", "refs/heads/topic")
+			// As long as the remote cannot be read, nothing is said of it.
+			r := only(t, w.deliver(w.request(Want{"refs/heads/topic", zero})))
+			if d := w.row("refs/heads/topic"); r.Status != Pending || !d.State.Open() || d.Sent != one {
+				t.Errorf("%+v\nledger %+v", r, d)
+			}
+			w.forge.Heal()
+			r = only(t, w.deliver(w.request(Want{"refs/heads/topic", zero})))
+			if !landed {
+				if d := w.row("refs/heads/topic"); r.Status != Deleted || d.State != store.DeliveryGone || d.Sent != "" {
+					t.Errorf("%+v\nledger %+v", r, d)
+				}
+				w.wantThere("refs/heads/topic", "")
+				return
+			}
+			w.wantThere("refs/heads/topic", one)
+			if r.Status != Kept || r.There != one || r.Detail == "" {
+				t.Errorf("%+v", r)
+			}
+			if d := w.row("refs/heads/topic"); d.State != store.DeliveryRefused || d.Put != one || d.Ours {
+				t.Errorf("ledger %+v", d)
+			}
+			// It is in nobody's way, and the ref that comes back goes on from there.
+			w.push(Want{"refs/heads/main", w.commit("refs/heads/main", "two", zeroth)})
+			w.push(Want{"refs/heads/topic", w.commit("refs/heads/topic", "three")})
+		})
+	}
+}
+
+// What is kept back before any push is made counts as tried, and is tried less
+// and less often.
+func TestWhatCannotBeTriedIsTriedLessOften(t *testing.T) {
+	unfetched := func(context.Context) (secret.Value, error) { return secret.Value{}, errors.New("no such command") }
+	for name, c := range map[string]struct {
+		class   Class
+		resolve func(context.Context) (secret.Value, error)
+		prepare func(*world) Want
+	}{
+		"the secret cannot be fetched": {ClassSecret, unfetched, func(w *world) Want {
+			return Want{"refs/heads/main", w.commit("refs/heads/main", "one")}
+		}},
+		"what was sent before cannot be looked for": {ClassServer, nil, func(w *world) Want {
+			one := w.commit("refs/heads/topic", "one")
+			w.forge.Inject(&forgetest.Fault{On: "git-receive-pack", Do: forgetest.Answer(500, "oops")})
+			w.forge.Inject(&forgetest.Fault{On: "service=git-upload-pack", Do: forgetest.Answer(500, "oops")})
+			w.deliver(w.request(Want{"refs/heads/topic", one}))
+			return Want{"refs/heads/topic", zero}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			want := c.prepare(w)
+			for n := 1; n <= 5; n++ {
+				req := w.request()
+				if n == 1 {
+					req = w.request(want)
+				}
+				if req.Resolve = c.resolve; req.Resolve != nil {
+					req.Credential = secret.Value{}
+				}
+				rep := w.deliver(req)
+				if r := only(t, rep); r.Status != Pending || r.Class != c.class {
+					t.Fatalf("attempt %d: %+v", n, r)
+				}
+				if d := w.row(want.Ref); d.Attempts != n || n == 5 && d.NextAt.Sub(d.At) < 40*time.Second {
+					t.Errorf("attempt %d: the ledger says %d, and the next after %s", n, d.Attempts, d.NextAt.Sub(d.At))
+				}
+			}
+		})
 	}
 }

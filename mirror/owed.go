@@ -91,7 +91,7 @@ func (d *delivery) load(ctx context.Context) ([]*move, error) {
 	}
 	var moves []*move
 	for _, k := range known {
-		moves = append(moves, &move{d: k, earlier: !d.mine[k.Ref]})
+		moves = append(moves, &move{d: k, earlier: !d.mine[k.Ref], counted: k.State == store.DeliveryPushing})
 	}
 	sort.Slice(moves, func(i, j int) bool { return moves[i].d.Ref < moves[j].d.Ref })
 	return moves, nil
@@ -102,6 +102,7 @@ func (d *delivery) load(ctx context.Context) ([]*move, error) {
 func (d *delivery) send(ctx context.Context, g []*move) error {
 	var news []store.Delivery
 	for _, m := range g {
+		m.counted = true
 		if sent(m.d, m.d.Want) && m.d.State == store.DeliveryPushing {
 			continue
 		}
@@ -145,6 +146,10 @@ func (d *delivery) record(ctx context.Context, moves []*move) error {
 			m.d.State = store.DeliveryRefused
 		case Pending:
 			m.d.State = store.DeliveryWaiting
+			if !m.counted { // what kept it back came before its push
+				m.counted = true
+				m.d.Attempts++
+			}
 			m.d.NextAt = now.Add(d.backoff(m.d.Attempts, r.Class))
 			if now.Sub(m.d.Since) > d.req.Target.RetryFor {
 				m.d.State, m.d.NextAt = store.DeliveryRefused, time.Time{}

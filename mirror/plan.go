@@ -23,9 +23,16 @@ type move struct {
 	revived bool // was refused for a reason that was the target's
 	result  *Result
 	whole   bool // refused together with all others of its push
+	counted bool // among the attempts
 }
 
 func (m *move) deletes() bool { return event.IsZero(m.d.Want) }
+
+// unheard reports whether something may be there that was put there from here,
+// for all that is known.
+func (m *move) unheard() bool {
+	return m.d.Put == "" && slices.ContainsFunc(strings.Fields(m.d.Sent), func(oid string) bool { return !event.IsZero(oid) })
+}
 
 // args are the move's part of git push's argv.
 func (m *move) args() (lease, spec string) {
@@ -95,6 +102,7 @@ func (p *planner) admitDeletes(moves []*move) error {
 	var ours []*move
 	for _, m := range moves {
 		switch {
+		case m.unheard(): // see pusher.unheard
 		case m.d.Put == "":
 			m.result = &Result{Status: Deleted, Detail: "it was never there from here"}
 		case p.target.Delete == "never":

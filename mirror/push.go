@@ -311,6 +311,33 @@ func (p *pusher) unsettled(m *move, class Class, out output, readErr error) {
 	p.refuse(m, refusedOrPending(class), class, detail)
 }
 
+// unheard decides about deletions of refs that were sent to the target, if it is
+// not known whether they arrived. Nothing is deleted: who created what is there
+// cannot be told.
+func (p *pusher) unheard(ctx context.Context, moves []*move) {
+	moves = slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return m.result != nil || !m.deletes() || !m.unheard() })
+	if len(moves) == 0 {
+		return
+	}
+	there, err := p.sess.refs(ctx, refsOf(moves))
+	for _, m := range moves {
+		is := there[m.d.Ref]
+		switch {
+		case err != nil:
+			p.unsettled(m, ClassNone, output{}, err)
+			continue
+		case is == "":
+			m.result = &Result{Status: Deleted, Detail: "it did not get there"}
+		case sent(m.d, is):
+			m.d.Put = is
+			m.result = &Result{Status: Kept, Class: ClassForeign, There: is, Detail: "the connection broke while it was created there, so it cannot be known who did"}
+		default:
+			m.result = &Result{Status: Deleted, Detail: "what is there is not from here"}
+		}
+		m.d.Sent = ""
+	}
+}
+
 func refsOf(moves []*move) []string {
 	var out []string
 	for _, m := range moves {

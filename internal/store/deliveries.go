@@ -103,8 +103,8 @@ func (s *Store) Send(ctx context.Context, sending []Delivery, at time.Time) erro
 }
 
 // Settle records what became of deliveries: Put, Sent, Ours always; state,
-// error and next attempt only while nobody wants something newer of the ref,
-// which is then left waiting.
+// error, attempts and next attempt only while nobody wants something newer of
+// the ref, which is then left waiting.
 //
 // It survives this process, and not always a power cut: then the delivery is in
 // flight again, as it was, and the next attempt finds out what is true.
@@ -117,7 +117,8 @@ func (s *Store) Settle(ctx context.Context, settled []Delivery) error {
 				next_at = CASE WHEN want = ?7 THEN ?10 ELSE next_at END,
 				class   = CASE WHEN want = ?7 THEN ?11 ELSE '' END,
 				error   = CASE WHEN want = ?7 THEN ?12 ELSE '' END,
-				at = ?13
+				at = ?13,
+				attempts = CASE WHEN want = ?7 THEN ?14 ELSE attempts END
 			WHERE git_dir = ?1 AND url = ?2 AND ref = ?3`)
 		if err != nil {
 			return err
@@ -125,7 +126,7 @@ func (s *Store) Settle(ctx context.Context, settled []Delivery) error {
 		defer st.Close()
 		for _, d := range settled {
 			_, err := st.ExecContext(ctx, d.GitDir, d.URL, d.Ref, d.Put, d.Sent, d.Ours, d.Want, d.State, d.There,
-				nanos(d.NextAt), d.Class, d.Error, nanos(d.At))
+				nanos(d.NextAt), d.Class, d.Error, nanos(d.At), d.Attempts)
 			if err != nil {
 				return err
 			}
