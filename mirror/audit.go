@@ -21,8 +21,9 @@ type Drift struct {
 
 // Audit reads a target and compares it with the ledger. What somebody changed
 // there is recorded as diverged and returned; it is not pushed over. A ref that
-// was diverged and is as wanted again is recorded as landed. What was refused
-// for the target's sake, and not its own, is owed again.
+// was diverged and is as wanted again is recorded as landed; one that was set back
+// to what was put there last, and what was refused for the target's sake and not
+// its own, is owed again.
 //
 // An error of the target (it is down, the credential expired) comes back as one
 // that says so in a sentence; it changes nothing in the ledger.
@@ -63,6 +64,14 @@ func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 			settled = append(settled, row)
 		case row.State == store.DeliveryDiverged && is == row.Want:
 			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryLanded, is, "", "", "", now
+			settled = append(settled, row)
+		case row.State == store.DeliveryDiverged && is != "" && is == row.Put && req.Target.Auth != unrecorded:
+			// Set back to what was put there: what is wanted may go there again.
+			row.State, row.There, row.Class, row.Error, row.At, row.NextAt = store.DeliveryWaiting, "", "", "", now, now
+			settled = append(settled, row)
+		case row.State == store.DeliveryRefused && Class(row.Class) == ClassForeign && is == "":
+			// Kept there, and deleted by whose it was.
+			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryGone, "", "", "", "", now
 			settled = append(settled, row)
 		case row.State == store.DeliveryRefused && ofTarget[Class(row.Class)] && req.Target.Auth != unrecorded:
 			// The target can be read: what kept all of it away may be over.

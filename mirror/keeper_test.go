@@ -308,6 +308,38 @@ func TestAuditFindsWhatOthersDid(t *testing.T) {
 	}
 }
 
+// A ref that somebody moved, that moved here meanwhile, and that was set back, is
+// owed again without anybody's saying so; one that was kept there and is gone is
+// in nobody's books any more.
+func TestAuditHealsWhatWasSetRight(t *testing.T) {
+	w := newWorld(t)
+	one := w.commit("refs/heads/main", "one")
+	w.push(Want{"refs/heads/main", one}, Want{"refs/heads/b", one})
+	git(t, w.dst, "update-ref", "refs/heads/old", one)
+	w.push(Want{"refs/heads/old", w.commit("refs/heads/old", "old", one)})
+	git(t, w.src, "update-ref", "-d", "refs/heads/old")
+	if r := only(t, w.deliver(w.request(Want{"refs/heads/old", zero}))); r.Status != Kept {
+		t.Fatalf("%+v", r)
+	}
+	w.foreign(w.dst, "refs/heads/b", "theirs", one)
+	two := w.commit("refs/heads/b", "two", one)
+	if r := only(t, w.deliver(w.request(Want{"refs/heads/b", two}))); r.Status != Diverged {
+		t.Fatalf("%+v", r)
+	}
+	git(t, w.dst, "update-ref", "refs/heads/b", one)
+	git(t, w.dst, "update-ref", "-d", "refs/heads/old")
+	if drift, err := w.engine.Audit(context.Background(), w.request()); err != nil || len(drift) != 0 {
+		t.Errorf("%v, %v", drift, err)
+	}
+	if d := w.row("refs/heads/old"); d.State != store.DeliveryGone || d.Put != "" {
+		t.Errorf("ledger %+v", d)
+	}
+	if r := only(t, w.deliver(w.request())); r.Ref != "refs/heads/b" || r.Status != Updated {
+		t.Errorf("%+v", r)
+	}
+	w.wantThere("refs/heads/b", two)
+}
+
 func TestOrderFor(t *testing.T) {
 	o := Order{Target: Target{Name: "github.com", URL: "https://github.com/{owner}/{repo}.git"}, Repos: []string{"/srv/git/**"}}
 	got, ok := o.For("/srv/git/me/thing.git")

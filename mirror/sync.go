@@ -61,7 +61,8 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest) (Report, error) {
 		}
 	}
 	for ref, row := range rows {
-		if _, ok := here[ref]; !ok && row.Put != "" && req.Order.Takes(ref) {
+		keep := Class(row.Class) == ClassForeign && there.refs[ref] == "" // and it is gone; see Audit
+		if _, ok := here[ref]; !ok && row.Put != "" && !keep && req.Order.Takes(ref) {
 			d.Refs = append(d.Refs, Want{ref, strings.Repeat("0", len(row.Put))})
 		}
 	}
