@@ -35,16 +35,16 @@ func (d *delivery) sendLFS(ctx context.Context, moves []*move) {
 		refuse(ClassLFS, "the commits keep files in Git LFS, and git-lfs is not installed here, so the files cannot be sent")
 		return
 	}
-	args := []string{"lfs", "push", d.to.url}
-	if d.to.kind == "file" {
-		args[2] = "file://" + strings.TrimPrefix(d.to.url, "file://") // git-lfs takes no path
+	there, err := d.sentWithLFS(ctx)
+	var names []string
+	if err == nil {
+		names, err = d.pusher.sess.nameForLFS(with, there)
 	}
-	names, err := d.pusher.sess.nameForLFS(d.req.GitDir, with)
 	if err != nil {
 		refuse(ClassLocal, err.Error())
 		return
 	}
-	args = append(args, names...)
+	args := append([]string{"lfs", "push", lfsRemote}, names...)
 	limited, cancel := context.WithTimeoutCause(ctx, d.attempt, errTooLong)
 	defer cancel()
 	out := d.pusher.sess.lfs(limited, args...)
@@ -87,9 +87,44 @@ func (d *delivery) usesLFS(oid string) bool {
 	return yes
 }
 
+// sentWithLFS is where the target's branches are, by short name, as far as they
+// are where they were put and what was sent with them is in LFS: the objects of
+// their histories are there. The ledger alone does not do: a repository that was
+// made anew there has none of them.
+func (d *delivery) sentWithLFS(ctx context.Context) (map[string]string, error) {
+	rows, err := d.rows(ctx, d.req.GitDir, d.to.url)
+	if err != nil {
+		return nil, err
+	}
+	was := map[string]string{}
+	for ref, row := range rows {
+		if strings.HasPrefix(ref, "refs/heads/") && row.Put != "" && len(was) < knownTips && d.usesLFS(row.Put) {
+			was[ref] = row.Put
+		}
+	}
+	out := map[string]string{}
+	if len(was) == 0 {
+		return out, nil
+	}
+	there, err := d.pusher.sess.refs(ctx, nil)
+	if err != nil {
+		return out, nil // what is wrong with the target, git-lfs meets too
+	}
+	for ref, oid := range was {
+		if there[ref] == oid {
+			out[strings.TrimPrefix(ref, "refs/heads/")] = oid
+		}
+	}
+	return out, nil
+}
+
+// lfsRemote is what the session's configuration calls the target for git-lfs,
+// which leaves out what the refs of that remote reach.
+const lfsRemote = "lfs"
+
 // nameForLFS readies the session's git directory for git-lfs, which takes names
 // and no ids, and looks for its objects beside the repository's.
-func (s *session) nameForLFS(gitDir string, moves []*move) (names []string, err error) {
+func (s *session) nameForLFS(moves []*move, there map[string]string) (names []string, err error) {
 	own := filepath.Join(s.dir, "git")
 	write := func(path, text string, how int) {
 		path = filepath.Join(own, path)
@@ -105,12 +140,20 @@ func (s *session) nameForLFS(gitDir string, moves []*move) (names []string, err 
 			err = errors.Join(writeErr, f.Close())
 		}
 	}
-	write("objects/info/alternates", objectsOf(gitDir)+"\n", os.O_TRUNC)
-	write("config", fmt.Sprintf("[lfs]\n\tstorage = %q\n", filepath.Join(commonDir(gitDir), "lfs")), os.O_APPEND)
+	url := s.to.url
+	if s.to.kind == "file" {
+		url = "file://" + strings.TrimPrefix(url, "file://") // git-lfs takes no path
+	}
+	write("objects/info/alternates", objectsOf(s.gitDir)+"\n", os.O_TRUNC)
+	write("config", fmt.Sprintf("[lfs]\n\tstorage = %q\n[remote %q]\n\turl = %q\n",
+		filepath.Join(commonDir(s.gitDir), "lfs"), lfsRemote, url), os.O_APPEND)
 	for i, m := range moves {
 		name := fmt.Sprintf("lfs-%d", i)
 		write("refs/heads/"+name, m.d.Want+"\n", os.O_TRUNC)
 		names = append(names, name)
+	}
+	for name, oid := range there {
+		write("refs/remotes/"+lfsRemote+"/"+name, oid+"\n", os.O_TRUNC)
 	}
 	return names, err
 }

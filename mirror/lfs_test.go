@@ -1,14 +1,18 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"quire/mirror/forgetest"
@@ -47,11 +51,15 @@ func (w *world) lfsCommit(content string, keep bool) string {
 	return git(w.t, work, "rev-parse", "HEAD")
 }
 
+func sha(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:])
+}
+
 // wantLFS demands that the target has an object of LFS with this content.
 func (w *world) wantLFS(content string) {
 	w.t.Helper()
-	sum := sha256.Sum256([]byte(content))
-	oid := hex.EncodeToString(sum[:])
+	oid := sha(content)
 	there, err := os.ReadFile(filepath.Join(w.dst, "lfs", "objects", oid[:2], oid[2:4], oid))
 	if err != nil || string(there) != content {
 		w.t.Errorf("the object is not there: %v", err)
@@ -93,6 +101,70 @@ func TestLFSObjectsGoFirst(t *testing.T) {
 			w.wantLFS("the large file, changed")
 		})
 	}
+}
+
+// What went with earlier pushes is not asked for again: a history with ten
+// thousand objects would be a hundred requests for each commit.
+func TestLFSObjectsOfBeforeAreNotAskedFor(t *testing.T) {
+	needLFS(t)
+	w := newWorld(t)
+	asked := map[string]bool{}
+	var mu sync.Mutex
+	w.forge.Inject(&forgetest.Fault{On: "/info/lfs/objects/batch", Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		body, err := io.ReadAll(r.Body)
+		var in struct{ Objects []struct{ OID string } }
+		if err != nil || json.Unmarshal(body, &in) != nil {
+			t.Errorf("a batch request of %q, %v", body, err)
+		}
+		mu.Lock()
+		for _, o := range in.Objects {
+			asked[o.OID] = true
+		}
+		mu.Unlock()
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(rw, r)
+	}})
+	// A branch of before, without LFS: what it has counts for nothing.
+	w.push(Want{"refs/heads/plain", w.commit("refs/heads/plain", "plain")})
+	w.lfsCommit("one", true)
+	w.push(Want{"refs/heads/main", w.lfsCommit("two", true)})
+	for _, content := range []string{"one", "two"} {
+		if w.wantLFS(content); !asked[sha(content)] {
+			t.Errorf("the object of %q was not asked for: %v", content, asked)
+		}
+	}
+	for ref, content := range map[string]string{"refs/heads/main": "three", "refs/heads/topic": "four"} {
+		clear(asked)
+		oid := w.lfsCommit(content, true)
+		w.push(Want{ref, oid})
+		w.wantThere(ref, oid)
+		if w.wantLFS(content); len(asked) != 1 && ref == "refs/heads/main" || !asked[sha(content)] || asked[sha("one")] || asked[sha("two")] {
+			t.Errorf("asked for %v, which is not %q alone", asked, content)
+		}
+	}
+	// Somebody took the branch away there. Its objects are looked for again.
+	git(t, w.dst, "update-ref", "-d", "refs/heads/main")
+	if err := os.RemoveAll(filepath.Join(w.dst, "lfs")); err != nil {
+		t.Fatal(err)
+	}
+	git(t, w.dst, "update-ref", "-d", "refs/heads/topic")
+	w.push(Want{"refs/heads/main", w.lfsCommit("five", true)})
+	w.wantLFS("one")
+	w.wantLFS("five")
+}
+
+// A URL without .git: git-lfs puts it there by itself.
+func TestLFSOfAURLWithoutTheSuffix(t *testing.T) {
+	needLFS(t)
+	w := newWorld(t)
+	if err := os.Symlink(w.dst, strings.TrimSuffix(w.dst, ".git")); err != nil {
+		t.Fatal(err)
+	}
+	w.target.URL = strings.TrimSuffix(w.target.URL, ".git")
+	oid := w.lfsCommit("the large file", true)
+	w.push(Want{"refs/heads/main", oid})
+	w.wantThere("refs/heads/main", oid)
+	w.wantLFS("the large file")
 }
 
 // A forge whose LFS store is down: the commit is not sent without its object, and
