@@ -41,8 +41,34 @@ type RefStatus struct {
 	Lag      time.Duration       `json:"lag_ns"`   // since it was wanted, while it is not there
 	Attempts int                 `json:"attempts"` //
 	NextAt   time.Time           `json:"next_at,omitzero"`
-	Class    Class               `json:"class,omitempty"` // of the last error
-	Error    string              `json:"error,omitempty"` //
+	Class    Class               `json:"class,omitempty"`  // of the last error
+	Error    string              `json:"error,omitempty"`  //
+	Advice   string              `json:"advice,omitempty"` // what a person can do, one sentence
+}
+
+// Advice is what a person can do about the refs that are not in step: one
+// sentence for each cause, however many refs have it.
+func (s TargetStatus) Advice() []string {
+	var out []string
+	refs := map[Class]int{}
+	for _, r := range s.Refs {
+		if r.Drift {
+			refs[r.Class]++
+		}
+	}
+	for _, r := range s.Refs {
+		text := r.Advice
+		if !r.Drift || text == "" {
+			continue
+		}
+		if refs[r.Class] > 1 {
+			text = strings.ReplaceAll(text, event.ShortRef(r.Ref), "the ref")
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // Drift reports whether the copy is not as it is wanted. One that nobody wants
@@ -85,7 +111,13 @@ func (e *Engine) Status(ctx context.Context, gitDir string, orders []Order) ([]T
 			s.Statuses, s.StatusError = w.N, w.Error
 		}
 		for len(rows) > 0 && rows[0].GitDir == t.GitDir && rows[0].URL == t.URL {
-			s.Refs = append(s.Refs, refStatus(rows[0], now))
+			r := refStatus(rows[0], now)
+			if r.Class != "" {
+				if to, err := parseRemote(t.URL); err == nil {
+					r.Advice = r.Class.advice(to, t.Name, t.Secret, event.ShortRef(r.Ref))
+				}
+			}
+			s.Refs = append(s.Refs, r)
 			rows = rows[1:]
 		}
 		// Known since the order was read, and not come to.

@@ -140,7 +140,13 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 		}
 		fmt.Fprintln(w)
 	}
-	return c.print(w)
+	if err := c.print(w); err != nil {
+		return err
+	}
+	for _, text := range s.Advice() {
+		fmt.Fprintf(w, "  → %s\n", plain(text))
+	}
+	return nil
 }
 
 func refs(n int) string {

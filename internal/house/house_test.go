@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/config":    {},
 	"internal/spool":     {"internal/event"},
 	"internal/runlog":    {"internal/event"},
-	"internal/web":       {"internal/event", "internal/store", "internal/runlog"},
+	"internal/web":       {"internal/event", "internal/store", "internal/runlog", "mirror"},
 	"internal/notify":    {"internal/event", "internal/store"},
 
 	"internal/installtest": {}, // tests only

@@ -32,14 +32,16 @@ const perPage = 50
 const tailBytes = 512 << 10
 
 // Handler serves the pages of one state directory.
-func Handler(s *store.Store, stateDir string) http.Handler {
-	site := &site{store: s, stateDir: stateDir, now: time.Now}
+func Handler(s *store.Store, stateDir string, mirrors Mirrors) http.Handler {
+	site := &site{store: s, stateDir: stateDir, mirrors: mirrors, now: time.Now}
 	site.pages = template.Must(template.New("").Funcs(template.FuncMap{
 		"repo": event.RepoName, "ref": event.ShortRef, "oid": event.ShortOID, "took": took,
-		"at": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"zero": event.IsZero,
+		"at":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	}).ParseFS(files, "pages.html"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", site.page(site.runs))
+	mux.HandleFunc("GET /mirrors", site.page(site.mirrorsPage))
 	mux.HandleFunc("GET /run/{run}", site.page(site.run))
 	mux.HandleFunc("GET /run/{run}/log/{job}/{n}", site.page(site.log))
 	mux.HandleFunc("GET /run/{run}/raw/{job}/{n}", site.page(site.raw))
@@ -88,6 +90,7 @@ func Serve(ctx context.Context, addr string, h http.Handler, ready func(addr str
 type site struct {
 	store    *store.Store
 	stateDir string
+	mirrors  Mirrors
 	pages    *template.Template
 	now      func() time.Time
 }

@@ -2,10 +2,14 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +17,7 @@ import (
 	"quire/internal/event"
 	"quire/internal/runlog"
 	"quire/internal/store"
+	"quire/mirror"
 )
 
 // site with one push to a hostile ref, run to its end, with a job of every kind
@@ -57,9 +62,43 @@ func serve(t *testing.T) (*httptest.Server, event.Run) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(Handler(s, dir))
+	engine, err := mirror.New(s, filepath.Join(dir, "locks"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirrored(t, s, filepath.Join(t.TempDir(), "c&d.git"), now)
+	srv := httptest.NewServer(Handler(s, dir, func(ctx context.Context, gitDir string) ([]mirror.TargetStatus, error) {
+		return engine.Status(ctx, gitDir, nil)
+	}))
 	t.Cleanup(srv.Close)
 	return srv, run
+}
+
+// mirrored records three mirrors of a repository: one in step, one with refs that
+// are not, and one that nobody asks for.
+func mirrored(t *testing.T, s *store.Store, gitDir string, now time.Time) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(gitDir, 0o755), os.WriteFile(filepath.Join(gitDir, "HEAD"), []byte("ref: refs/heads/main\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	oid := strings.Repeat("b", 40)
+	for name, rows := range map[string][]store.Delivery{
+		"good": {{Ref: "refs/heads/main", Want: oid, Put: oid, State: store.DeliveryLanded}},
+		"<bad>": {
+			{Ref: "refs/heads/<i>", Want: oid, State: store.DeliveryRefused, Class: "protected-branch", Error: "<img src=x>"},
+			{Ref: "refs/heads/late", Want: oid, State: store.DeliveryWaiting, NextAt: now.Add(time.Hour), Class: "network", Error: "no route"},
+			{Ref: "refs/heads/gone", Want: strings.Repeat("0", 40), Put: oid, State: store.DeliveryDiverged, There: strings.Repeat("c", 40), Class: "diverged", Error: "moved"},
+		},
+		"left": {{Ref: "refs/heads/main", Want: oid, State: store.DeliveryWaiting}},
+	} {
+		target := store.MirrorTarget{GitDir: gitDir, URL: "https://forge.example/" + url.PathEscape(name), Name: name, Secret: "tok", Asked: name != "left"}
+		for i := range rows {
+			rows[i].GitDir, rows[i].URL, rows[i].At = target.GitDir, target.URL, now
+		}
+		if err := errors.Join(s.Owe(t.Context(), target, rows, now, false), s.Settle(t.Context(), rows)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func get(t *testing.T, url string) (int, string, http.Header) {
@@ -95,6 +134,11 @@ func TestPages(t *testing.T) {
 		{"/run/" + number + "/log/..%2F..%2Fetc/1", 404, []string{"there is no command"}},
 		{"/run/" + number + "/log/quire%2Fmirror/2", 404, nil},
 		{"/run/" + number + "/log/quire%2Fmirror/x", 404, nil},
+		{"/mirrors", 200, []string{"c&amp;d", "&lt;bad&gt;", "not in step 1", "all 3", "3 of 3", "protected-branch: &lt;img", "next try 2026-11-23 13:00:00 UTC",
+			"→ Allow the account of secret tok to push to &lt;i&gt;", "want nothing", "asks for it any more"}},
+		{"/mirrors?state=drift", 200, []string{"&lt;bad&gt;"}},
+		{"/mirrors?repo=/nowhere", 200, []string{"Nothing has been mirrored yet from this repository"}},
+		{"/mirrors?state=drift&repo=/nowhere", 200, []string{"Every mirror is in step"}},
 		{"/style.css", 200, []string{"color-scheme"}},
 		{"/nothing", 404, nil},
 	} {
@@ -137,7 +181,7 @@ func TestPagesAreReadOnly(t *testing.T) {
 
 func TestLinksLeadToPages(t *testing.T) {
 	srv, run := serve(t)
-	for _, page := range []string{"/", "/run/" + run.ID} {
+	for _, page := range []string{"/", "/run/" + run.ID, "/mirrors"} {
 		_, body, _ := get(t, srv.URL+page)
 		for _, part := range strings.Split(body, `href="`)[1:] {
 			href, _, _ := strings.Cut(part, `"`)
