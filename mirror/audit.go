@@ -83,7 +83,7 @@ func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 	if err := e.store.Settle(ctx, settled); err != nil {
 		return nil, err
 	}
-	return drifts, e.store.NoteTarget(ctx, req.GitDir, to.url, now, time.Time{})
+	return drifts, e.store.Seen(ctx, req.GitDir, to.url, now, "", "")
 }
 
 // TargetError is a target that could not be read.
@@ -98,15 +98,16 @@ func (e *TargetError) Error() string {
 
 // auditsDue are the targets that are to be looked at now. One of a standing
 // order is as soon as it is known: what the repository had before the order was
-// given is found missing there, and owed.
+// given is found missing there, and owed. A look that failed for a reason that
+// may pass is taken again after an hour, of a day's.
 func (k *Keeper) auditsDue(ctx context.Context) ([]store.MirrorTarget, error) {
 	if k.Audit < 0 {
 		return nil, nil
 	}
 	before := k.engine.now().Add(-k.Audit)
-	list, err := k.engine.store.UncheckedTargets(ctx, before)
+	list, err := k.engine.store.UnseenTargets(ctx, k.engine.now().Add(-k.Audit/24))
 	return slices.DeleteFunc(list, func(t store.MirrorTarget) bool {
-		if retired(t, k.Orders) != "" {
+		if t.Looked.After(before) && !Class(t.LookClass).Transient() || retired(t, k.Orders) != "" {
 			return true
 		}
 		return !ordered(k.Orders, t.GitDir, t.URL) && (t.Auth == unrecorded || t.Added.After(before))
@@ -117,31 +118,47 @@ func (k *Keeper) auditsDue(ctx context.Context) ([]store.MirrorTarget, error) {
 // wanted (a push that no hook reported, refs older than the order), which is
 // owed from now on, then for what others changed there.
 func (k *Keeper) audit(ctx context.Context, t store.MirrorTarget) {
+	n := Notice{GitDir: t.GitDir}
 	req := k.request(t)
-	err := k.missed(ctx, t)
-	var drift []Drift
-	if err == nil {
-		drift, err = k.engine.Audit(ctx, req)
-	}
-	var expires time.Time
-	if err == nil && req.Resolve != nil {
-		if expires, err = k.engine.Expires(ctx, req); err == nil && !expires.IsZero() {
-			err = k.engine.store.NoteTarget(ctx, t.GitDir, t.URL, time.Time{}, expires)
-		}
+	n.Target = req.Target.Name
+	if n.Err = k.missed(ctx, t); n.Err == nil {
+		n.Drift, n.Err = k.engine.Audit(ctx, req)
 	}
 	if ctx.Err() != nil {
 		return
 	}
-	if err != nil {
-		// Looked at, without success: again tomorrow and not at once.
-		err = errors.Join(err, k.engine.store.NoteTarget(ctx, t.GitDir, t.URL, k.engine.now(), time.Time{}))
+	if n.Err != nil {
+		why := &TargetError{Class: ClassLocal, Detail: n.Err.Error()}
+		errors.As(n.Err, &why)
+		n.Again = t.LookClass == string(why.Class) || k.refusedFor(ctx, t, why.Class)
+		n.Err = errors.Join(n.Err, k.engine.store.Seen(ctx, t.GitDir, t.URL, k.engine.now(), string(why.Class), why.Detail))
+	} else if req.Resolve != nil {
+		var expires time.Time
+		if expires, n.Err = k.engine.Expires(ctx, req); n.Err == nil && !expires.Equal(t.Expires) {
+			n.Err = k.engine.store.Ends(ctx, t.GitDir, t.URL, expires)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if !expires.IsZero() && expires.Sub(k.engine.now()) <= warnBefore {
+			n.Expires = expires
+		}
 	}
-	if !expires.IsZero() && expires.Sub(k.engine.now()) > warnBefore {
-		expires = time.Time{}
+	if len(n.Drift) > 0 || n.Err != nil || !n.Expires.IsZero() {
+		k.Tell(n)
 	}
-	if len(drift) > 0 || err != nil || !expires.IsZero() {
-		k.Tell(Notice{GitDir: t.GitDir, Target: req.Target.Name, Drift: drift, Err: err, Expires: expires})
+}
+
+// refusedFor reports whether a delivery to the target was refused for a cause,
+// which is told of then.
+func (k *Keeper) refusedFor(ctx context.Context, t store.MirrorTarget, c Class) bool {
+	rows, err := k.engine.rows(ctx, t.GitDir, t.URL)
+	for _, row := range rows {
+		if err == nil && row.State == store.DeliveryRefused && row.Class == string(c) {
+			return true
+		}
 	}
+	return false
 }
 
 // warnBefore is how long before its end a credential is told of, at each audit.

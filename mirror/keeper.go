@@ -77,6 +77,7 @@ type Notice struct {
 	Drift   []Drift   // of an audit
 	Expires time.Time // of an audit: the credential ends soon
 	Err     error     // what kept either from being done
+	Again   bool      // of an audit: its Err is one that was told of before
 }
 
 // NewKeeper makes a keeper. Run is its life.

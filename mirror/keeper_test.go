@@ -340,6 +340,121 @@ func TestAuditHealsWhatWasSetRight(t *testing.T) {
 	w.wantThere("refs/heads/b", two)
 }
 
+// A mirror that could not be looked at is not said to be in step, nor to have been
+// looked at; nobody hears of it twice; and a push that lands there is as good as a
+// look. When the credential is another that does not end, nothing says it does.
+func TestALookThatFailsIsNoLook(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	w := newWorld(t, Clock(func() time.Time { return now }))
+	api := w.withAPI("github")
+	api.Expire(now.Add(72 * time.Hour))
+	var mu sync.Mutex
+	accepted := token
+	w.forge.Require(func(_, pass, _ string) bool { mu.Lock(); defer mu.Unlock(); return pass == accepted })
+	k := NewKeeper(w.engine, KeeperOptions{Orders: []Order{w.order()}, Tell: func(Notice) {},
+		Secret: func(context.Context, string, string) (secret.Value, error) { return secret.NewValue(token), nil }})
+	one := w.commit("refs/heads/main", "one")
+	push := func(oid, old string) {
+		t.Helper()
+		if err := k.Owe(t.Context(), w.event(event.Update{Old: old, New: oid, Ref: "refs/heads/main"})); err != nil {
+			t.Fatal(err)
+		}
+		if rep := w.deliver(k.request(w.targetRow())); !rep.OK() {
+			t.Fatalf("%s", rep)
+		}
+	}
+	look := func() (n *Notice) {
+		t.Helper()
+		k.Tell = func(x Notice) { n = &x }
+		k.audit(t.Context(), w.targetRow())
+		return n
+	}
+	status := func() TargetStatus {
+		t.Helper()
+		list, err := w.engine.Status(t.Context(), w.src, []Order{w.order()})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		return list[0]
+	}
+	due := func() bool {
+		t.Helper()
+		list, err := k.auditsDue(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list) > 0
+	}
+	push(one, zero)
+	if n := look(); n == nil || n.Expires.IsZero() || n.Err != nil {
+		t.Errorf("%+v", n)
+	}
+	looked := now
+	if s := status(); s.Drift() || !s.Checked.Equal(looked) || s.Expires.IsZero() || due() {
+		t.Errorf("%+v", s)
+	}
+
+	now = now.Add(25 * time.Hour)
+	mu.Lock()
+	accepted = "another"
+	mu.Unlock()
+	if !due() {
+		t.Error("no look is due after a day")
+	}
+	var te *TargetError
+	if n := look(); n == nil || !errors.As(n.Err, &te) || te.Class != ClassAuth || n.Again {
+		t.Errorf("%+v", n)
+	}
+	s := status()
+	if !s.Drift() || !s.Checked.Equal(looked) || !s.Unseen.Equal(now) || s.LookClass != ClassAuth || s.LookError == "" || len(s.Advice()) != 1 {
+		t.Errorf("%+v", s)
+	}
+	now = now.Add(2 * time.Hour)
+	if due() {
+		t.Error("a refused login is tried again within the day")
+	}
+	if n := look(); n == nil || !n.Again {
+		t.Errorf("told twice: %+v", n)
+	}
+
+	// What may pass is looked at again soon.
+	w.forge.Inject(&forgetest.Fault{Do: forgetest.Answer(503, "down")})
+	if n := look(); n == nil || n.Again {
+		t.Errorf("another cause: %+v", n)
+	}
+	if due() {
+		t.Error("at once")
+	}
+	if now = now.Add(61 * time.Minute); !due() {
+		t.Error("not after an hour")
+	}
+
+	w.forge.Heal()
+	mu.Lock()
+	accepted = token
+	mu.Unlock()
+	push(w.commit("refs/heads/main", "two", one), one)
+	if s := status(); s.Drift() || s.LookClass != ClassNone {
+		t.Errorf("it takes pushes: %+v", s)
+	}
+	api.Expire(time.Time{})
+	if n := look(); n != nil {
+		t.Errorf("%+v", n)
+	}
+	if s := status(); s.Drift() || !s.Checked.Equal(now) || !s.Expires.IsZero() {
+		t.Errorf("%+v", s)
+	}
+}
+
+func (w *world) targetRow() store.MirrorTarget {
+	w.t.Helper()
+	list, err := w.store.Targets(context.Background(), w.src, w.target.URL)
+	if err != nil || len(list) != 1 {
+		w.t.Fatalf("%+v, %v", list, err)
+	}
+	return list[0]
+}
+
 func TestOrderFor(t *testing.T) {
 	o := Order{Target: Target{Name: "github.com", URL: "https://github.com/{owner}/{repo}.git"}, Repos: []string{"/srv/git/**"}}
 	got, ok := o.For("/srv/git/me/thing.git")

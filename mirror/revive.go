@@ -40,6 +40,9 @@ func (d *delivery) revive(ctx context.Context, done map[string]Result) error {
 	if !took || ctx.Err() != nil {
 		return nil
 	}
+	if err := d.reached(ctx); err != nil {
+		return err
+	}
 	rows, err := d.store.Takeable(ctx, d.req.GitDir, d.to.url, targetClasses())
 	if err != nil {
 		return err
@@ -61,6 +64,15 @@ func (d *delivery) revive(ctx context.Context, done map[string]Result) error {
 		done[m.d.Ref] = d.result(m)
 	}
 	return nil
+}
+
+// reached takes back that the target could not be looked at.
+func (d *delivery) reached(ctx context.Context) error {
+	list, err := d.store.Targets(ctx, d.req.GitDir, d.to.url)
+	if err == nil && len(list) == 1 && list[0].LookClass != "" {
+		err = d.store.Reached(ctx, d.req.GitDir, d.to.url)
+	}
+	return err
 }
 
 // leaveToThePipeline ends the waiting of what nobody but the pipeline can try

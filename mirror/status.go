@@ -17,9 +17,15 @@ type TargetStatus struct {
 	Target  string      `json:"target"`
 	URL     string      `json:"url"`
 	Secret  string      `json:"secret,omitempty"`
-	Checked time.Time   `json:"checked_at,omitzero"` // the last audit
+	Checked time.Time   `json:"checked_at,omitzero"` // the last audit that could be made
 	Expires time.Time   `json:"credential_expires_at,omitzero"`
 	Refs    []RefStatus `json:"refs"`
+
+	// The last audit, if it could not be made, and why. Whether the copy is in step
+	// is not known then.
+	Unseen    time.Time `json:"look_failed_at,omitzero"`
+	LookClass Class     `json:"look_class,omitempty"`
+	LookError string    `json:"look_error,omitempty"`
 
 	New     bool   `json:"new,omitempty"`     // the configuration orders it, and nothing was delivered yet
 	Retired string `json:"retired,omitempty"` // why it is kept no more
@@ -28,7 +34,8 @@ type TargetStatus struct {
 	Statuses    int    `json:"statuses_waiting,omitempty"`
 	StatusError string `json:"status_error,omitempty"`
 
-	again Target
+	lookAdvice string
+	again      Target
 }
 
 // RefStatus is one ref of it.
@@ -46,10 +53,13 @@ type RefStatus struct {
 	Advice   string              `json:"advice,omitempty"` // what a person can do, one sentence
 }
 
-// Advice is what a person can do about the refs that are not in step: one
-// sentence for each cause, however many refs have it.
+// Advice is what a person can do about what is not in step: one sentence for each
+// cause, however many refs have it.
 func (s TargetStatus) Advice() []string {
 	var out []string
+	if s.lookAdvice != "" {
+		out = append(out, s.lookAdvice)
+	}
 	refs := map[Class]int{}
 	for _, r := range s.Refs {
 		if r.Drift {
@@ -71,8 +81,8 @@ func (s TargetStatus) Advice() []string {
 	return out
 }
 
-// Drift reports whether the copy is not as it is wanted. One that nobody wants
-// any more has no drift.
+// Drift reports whether the copy is not as it is wanted, or cannot be known to be.
+// One that nobody wants any more has no drift.
 func (s TargetStatus) Drift() bool {
 	if s.Retired != "" {
 		return false
@@ -82,7 +92,7 @@ func (s TargetStatus) Drift() bool {
 			return true
 		}
 	}
-	return s.New
+	return s.New || s.LookClass != ClassNone
 }
 
 // Status lists the copies of a repository, or with "" of all, from the ledger
@@ -106,16 +116,17 @@ func (e *Engine) Status(ctx context.Context, gitDir string, orders []Order) ([]T
 	// Both are sorted by repository and URL.
 	for _, t := range targets {
 		s := TargetStatus{GitDir: t.GitDir, Target: t.Name, URL: t.URL, Secret: t.Secret, Checked: t.Checked, Expires: t.Expires, again: recorded(t)}
-		s.Retired = retired(t, orders)
+		if s.Retired = retired(t, orders); t.LookClass != "" {
+			s.Unseen, s.LookClass, s.LookError = t.Looked, Class(t.LookClass), t.LookError
+			s.lookAdvice = adviceFor(t, s.LookClass, "the refs")
+		}
 		if w, ok := waiting[[2]string{t.GitDir, t.URL}]; ok {
 			s.Statuses, s.StatusError = w.N, w.Error
 		}
 		for len(rows) > 0 && rows[0].GitDir == t.GitDir && rows[0].URL == t.URL {
 			r := refStatus(rows[0], now)
-			if r.Class != "" {
-				if to, err := parseRemote(t.URL); err == nil {
-					r.Advice = r.Class.advice(to, t.Name, t.Secret, event.ShortRef(r.Ref))
-				}
+			if r.Class != ClassNone {
+				r.Advice = adviceFor(t, r.Class, event.ShortRef(r.Ref))
 			}
 			s.Refs = append(s.Refs, r)
 			rows = rows[1:]
@@ -136,6 +147,14 @@ func (e *Engine) Status(ctx context.Context, gitDir string, orders []Order) ([]T
 		return cmp.Or(strings.Compare(a.GitDir, b.GitDir), strings.Compare(a.URL, b.URL))
 	})
 	return out, nil
+}
+
+func adviceFor(t store.MirrorTarget, c Class, ref string) string {
+	to, err := parseRemote(t.URL)
+	if err != nil {
+		return advice[ClassBadTarget]
+	}
+	return c.advice(to, t.Name, t.Secret, ref)
 }
 
 // recorded is a target as the ledger has it.

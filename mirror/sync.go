@@ -86,8 +86,11 @@ func (s survey) report() Report { return Report{Target: s.name, URL: withoutPass
 // why is the class and the cause of an error of Engine.survey.
 func (s survey) why(err error) (Class, string) {
 	var blocked *blockedError
+	var unfetched *unfetchedError
 	var command *commandError
 	switch {
+	case errors.As(err, &unfetched):
+		return ClassSecret, err.Error()
 	case errors.As(err, &blocked):
 		return ClassBadTarget, err.Error()
 	case errors.As(err, &command):

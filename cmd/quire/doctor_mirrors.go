@@ -31,6 +31,8 @@ func (e *exam) mirrors(cfg *config.Config, s *store.Store) {
 			e.warn("mirrors", "quire mirror forget "+repo, "%s → %s: %s", repo, t.Target, t.Retired)
 		case t.New:
 			e.warn("mirrors", "quire mirror sync "+t.GitDir, "%s → %s: nothing was delivered there yet", repo, t.Target)
+		case t.LookClass != "":
+			e.warn("mirrors", "quire mirror status "+repo, "%s → %s could not be looked at: %s: %s", repo, t.Target, t.LookClass, t.LookError)
 		case t.Drift():
 			e.warn("mirrors", "quire mirror status "+repo, "%s → %s is not in step", repo, t.Target)
 		}

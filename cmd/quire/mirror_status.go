@@ -114,6 +114,8 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 		state = p.paint(yellow, "nothing delivered yet; the worker sees to it when it next starts, or: quire mirror sync")
 	case behind > 0:
 		state = p.paint(red, fmt.Sprintf("%d of %s not in step", behind, refs(len(s.Refs))))
+	case s.LookClass != "":
+		state = p.paint(red, refs(len(s.Refs))+" in step for all that is known")
 	case len(s.Refs) > 0:
 		state = p.paint(green, refs(len(s.Refs))+" in step")
 	}
@@ -122,6 +124,9 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 		fmt.Fprintf(w, ", looked at %s", ago(s.Checked, now))
 	}
 	fmt.Fprintln(w)
+	if s.LookClass != "" && s.Retired == "" {
+		fmt.Fprintf(w, "  could not be looked at %s: %s: %s\n", ago(s.Unseen, now), s.LookClass, plain(s.LookError))
+	}
 	if !s.Expires.IsZero() {
 		word := "ends"
 		if s.Expires.Before(now) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 )
@@ -74,14 +75,33 @@ func TestDeliveries(t *testing.T) {
 		t.Errorf("%d refs are there, %v", n, err)
 	}
 	ends := now.Add(48 * time.Hour)
-	for _, note := range [][2]time.Time{{now, ends}, {now.Add(time.Hour), {}}} {
-		if err := s.NoteTarget(ctx, target.GitDir, target.URL, note[0], note[1]); err != nil {
+	for _, err := range []error{
+		s.Ends(ctx, target.GitDir, target.URL, ends),
+		s.Seen(ctx, target.GitDir, target.URL, now, "", ""),
+		s.Seen(ctx, target.GitDir, target.URL, now.Add(time.Hour), "auth", "no"),
+	} {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	owe("b2", "3", false) // the target's row is written again and keeps its notes
 	list, err := s.Targets(ctx, "", "")
-	if err != nil || len(list) != 1 || !list[0].Checked.Equal(now.Add(time.Hour)) || !list[0].Expires.Equal(ends) {
+	if err != nil || len(list) != 1 {
+		t.Fatalf("targets %+v, %v", list, err)
+	}
+	if l := list[0]; !l.Checked.Equal(now) || !l.Looked.Equal(now.Add(time.Hour)) || l.LookClass != "auth" || l.LookError != "no" || !l.Expires.Equal(ends) {
+		t.Errorf("target %+v", l)
+	}
+	for at, want := range map[time.Duration]int{59 * time.Minute: 0, time.Hour: 1} {
+		if list, err := s.UnseenTargets(ctx, now.Add(at)); err != nil || len(list) != want {
+			t.Errorf("unseen since %s: %+v, %v", at, list, err)
+		}
+	}
+	// Its pushes go through again; and the new credential does not end.
+	if err := errors.Join(s.Reached(ctx, target.GitDir, target.URL), s.Ends(ctx, target.GitDir, target.URL, time.Time{})); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.Targets(ctx, "", ""); err != nil || list[0].LookClass != "" || !list[0].Expires.IsZero() || !list[0].Checked.Equal(now) {
 		t.Errorf("targets %+v, %v", list, err)
 	}
 }

@@ -18,7 +18,12 @@ type MirrorTarget struct {
 	Auth  string // how a header is made of the secret; holds none itself
 
 	Added   time.Time // when it was first recorded
-	Checked time.Time // the last audit
+	Checked time.Time // the last audit that could be made
+	Looked  time.Time // the last audit, made or not
+	// Why the last audit could not be made, "" if it was: the class of the error, and
+	// its text.
+	LookClass, LookError string
+
 	Expires time.Time // of the credential, where the forge tells
 }
 
@@ -103,14 +108,14 @@ func (s *Store) Targets(ctx context.Context, gitDir, url string) ([]MirrorTarget
 	return s.targets(ctx, "(?1 = '' OR git_dir = ?1) AND (?2 = '' OR url = ?2)", gitDir, url)
 }
 
-// UncheckedTargets lists the targets that nobody has audited since a time.
-func (s *Store) UncheckedTargets(ctx context.Context, since time.Time) ([]MirrorTarget, error) {
-	return s.targets(ctx, "checked <= ?", nanos(since))
+// UnseenTargets lists the targets that nobody has looked at since a time.
+func (s *Store) UnseenTargets(ctx context.Context, since time.Time) ([]MirrorTarget, error) {
+	return s.targets(ctx, "looked <= ?", nanos(since))
 }
 
 func (s *Store) targets(ctx context.Context, where string, args ...any) ([]MirrorTarget, error) {
 	rows, err := s.db.QueryContext(ctx, `
-		SELECT git_dir, url, name, secret, force, deletes, retry_for, forge, api, asked, auth, added, checked, expires
+		SELECT git_dir, url, name, secret, force, deletes, retry_for, forge, api, asked, auth, added, checked, expires, looked, look_class, look_error
 		FROM targets WHERE `+where+` ORDER BY git_dir, url`, args...)
 	if err != nil {
 		return nil, explain(err)
@@ -119,25 +124,43 @@ func (s *Store) targets(ctx context.Context, where string, args ...any) ([]Mirro
 	var out []MirrorTarget
 	for rows.Next() {
 		var t MirrorTarget
-		var retry, added, checked, expires int64
+		var retry, added, checked, expires, looked int64
 		err := rows.Scan(&t.GitDir, &t.URL, &t.Name, &t.Secret, &t.Force, &t.Delete, &retry, &t.Forge, &t.API,
-			&t.Asked, &t.Auth, &added, &checked, &expires)
+			&t.Asked, &t.Auth, &added, &checked, &expires, &looked, &t.LookClass, &t.LookError)
 		if err != nil {
 			return nil, err
 		}
 		t.RetryFor, t.Added, t.Checked, t.Expires = time.Duration(retry), fromNanos(added), fromNanos(checked), fromNanos(expires)
+		t.Looked = fromNanos(looked)
 		out = append(out, t)
 	}
 	return out, explain(rows.Err())
 }
 
-// NoteTarget records when a target was last audited and when its credential
-// ends. A zero time leaves what is there.
-func (s *Store) NoteTarget(ctx context.Context, gitDir, url string, checked, expires time.Time) error {
+// Seen records that a target was looked at, or could not be: class and cause say
+// why then, and the zero class that it could.
+func (s *Store) Seen(ctx context.Context, gitDir, url string, at time.Time, class, cause string) error {
 	return s.change(ctx, "record a target", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE targets SET checked = CASE WHEN ?3 THEN ?3 ELSE checked END,
-			expires = CASE WHEN ?4 THEN ?4 ELSE expires END WHERE git_dir = ?1 AND url = ?2`,
-			gitDir, url, nanos(checked), nanos(expires))
+		_, err := tx.ExecContext(ctx, `UPDATE targets SET looked = ?3, look_class = ?4, look_error = ?5,
+			checked = CASE WHEN ?4 = '' THEN ?3 ELSE checked END WHERE git_dir = ?1 AND url = ?2`,
+			gitDir, url, nanos(at), class, cause)
+		return err
+	})
+}
+
+// Reached records that a target that could not be looked at takes pushes again.
+func (s *Store) Reached(ctx context.Context, gitDir, url string) error {
+	return s.changeSoon(ctx, "record a target", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE targets SET look_class = '', look_error = '' WHERE git_dir = ?1 AND url = ?2`, gitDir, url)
+		return err
+	})
+}
+
+// Ends records when a target's credential ends, the zero time if it does not or
+// nobody tells.
+func (s *Store) Ends(ctx context.Context, gitDir, url string, expires time.Time) error {
+	return s.change(ctx, "record a target", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE targets SET expires = ?3 WHERE git_dir = ?1 AND url = ?2`, gitDir, url, nanos(expires))
 		return err
 	})
 }

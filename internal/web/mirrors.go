@@ -23,7 +23,7 @@ type mirrorsPage struct {
 type mirrorView struct {
 	mirror.TargetStatus
 	Behind []mirror.RefStatus // refs that are not in step
-	State  string             // in step, new, not in step, retired
+	State  string             // in step, new, not in step, not known, retired
 	Now    time.Time
 }
 
@@ -64,6 +64,8 @@ func (s *site) mirrorsPage(w http.ResponseWriter, r *http.Request) error {
 			v.State = "new"
 		case len(v.Behind) > 0:
 			v.State = "not in step"
+		case t.LookClass != "":
+			v.State = "not known"
 		}
 		if t.Drift() {
 			p.Away++

@@ -41,7 +41,15 @@ func mirrorTrouble(n mirror.Notice) string {
 		}
 	}
 	for _, d := range n.Drift {
+		if d.There == "" {
+			lines = append(lines, fmt.Sprintf("%s was deleted there: quire put %s", event.ShortRef(d.Ref), event.ShortOID(d.Put)))
+			continue
+		}
 		lines = append(lines, fmt.Sprintf("%s was changed there: quire put %s, it is %s", event.ShortRef(d.Ref), event.ShortOID(d.Put), event.ShortOID(d.There)))
+	}
+	var target *mirror.TargetError
+	if errors.As(n.Err, &target) && !n.Again && !target.Class.Transient() {
+		lines = append(lines, fmt.Sprintf("it could not be looked at: %s: %s; %s", target.Class, target.Detail, target.Advice))
 	}
 	if !n.Expires.IsZero() {
 		lines = append(lines, "its credential ends on "+n.Expires.Format(time.DateOnly))
