@@ -110,11 +110,16 @@ func BenchmarkOneCommit(b *testing.B) {
 // 5,000 refs in one delivery: refs that are there and move, and new ones.
 func BenchmarkManyRefs(b *testing.B) {
 	const n = 5000
-	for _, kind := range []string{"changed", "created"} {
-		b.Run(kind, func(b *testing.B) {
+	for _, c := range [][2]string{{"changed", "file"}, {"created", "file"}, {"changed", "http"}, {"created", "http"}} {
+		kind, how := c[0], c[1]
+		b.Run(kind+"/"+how, func(b *testing.B) {
 			w := newWorld(b)
-			w.target.URL = w.dst
 			other := w.forge.Repo("me/other.git")
+			if how == "file" {
+				w.target.URL = w.dst
+			} else {
+				other = w.forge.RepoURL("me/other.git")
+			}
 			var parents []string
 			var ours, plain []time.Duration
 			round := func() {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +30,30 @@ func (d *desk) mirrors() (*mirror.Engine, error) {
 	return mirror.New(d.store, filepath.Join(d.cfg.StateDir, "locks"))
 }
 
-// completeRepositories offers the repositories that were pushed to.
+// mirrored are the repositories that were pushed to, and those that have a mirror
+// all the same, as `quire mirror sync PATH` gives them one.
+func (d *desk) mirrored(ctx context.Context) ([]string, error) {
+	known, err := d.store.Repositories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := d.store.Targets(ctx, "", "")
+	for _, t := range targets {
+		known = append(known, t.GitDir)
+	}
+	slices.Sort(known)
+	return slices.Compact(known), err
+}
+
+func (d *desk) findMirrored(ctx context.Context, name string) (string, error) {
+	known, err := d.mirrored(ctx)
+	if err != nil {
+		return "", err
+	}
+	return findAmong(known, name)
+}
+
+// completeRepositories offers the repositories that there are mirrors for.
 func completeRepositories(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -38,7 +63,7 @@ func completeRepositories(cmd *cobra.Command, args []string, _ string) ([]string
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	defer d.Close()
-	known, err := d.store.Repositories(cmd.Context())
+	known, err := d.mirrored(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

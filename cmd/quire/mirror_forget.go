@@ -32,7 +32,7 @@ and nothing of before is deleted there.`,
 				return err
 			}
 			defer d.Close()
-			gitDir, err := d.findRepository(ctx, args[0])
+			gitDir, err := d.findMirrored(ctx, args[0])
 			if err != nil {
 				return err
 			}

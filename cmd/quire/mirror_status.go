@@ -34,7 +34,7 @@ Exit status 1 if anything is not as it is wanted.`,
 			defer d.Close()
 			gitDir := ""
 			if len(args) > 0 {
-				if gitDir, err = d.findRepository(cmd.Context(), args[0]); err != nil {
+				if gitDir, err = d.findMirrored(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 			}

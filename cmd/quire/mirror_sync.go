@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,26 +48,29 @@ Exit status 1 if something did not get there.`,
 			if s.engine, err = d.mirrors(); err != nil {
 				return err
 			}
-			out, bad, n := cmd.OutOrStdout(), false, 0
+			var errands []errand
 			for _, gitDir := range repos {
-				reports, err := s.sync(ctx, gitDir)
-				for _, r := range reports {
-					n++
-					bad = bad || !r.OK()
-					if asJSON {
-						if err := printJSON(out, r); err != nil {
-							return err
-						}
-						continue
-					}
-					fmt.Fprintf(out, "%s: %s", plain(event.RepoName(gitDir)), r)
-					if len(r.Results) == 0 {
-						fmt.Fprintln(out, "  in step")
-					}
-				}
+				more, err := s.errands(ctx, gitDir)
 				if err != nil {
 					return err
 				}
+				errands = append(errands, more...)
+			}
+			out, bad, n := cmd.OutOrStdout(), false, 0
+			err = runErrands(ctx, errands, cmd.ErrOrStderr(), func(e errand, r mirror.Report) error {
+				n++
+				bad = bad || !r.OK()
+				if asJSON {
+					return printJSON(out, r)
+				}
+				fmt.Fprintf(out, "%s: %s", plain(event.RepoName(e.gitDir)), r)
+				if len(r.Results) == 0 {
+					fmt.Fprintln(out, "  in step")
+				}
+				return nil
+			})
+			if err != nil {
+				return err
 			}
 			if n == 0 && !asJSON {
 				fmt.Fprintln(out, "there is no mirror to bring into step")
@@ -86,7 +92,7 @@ Exit status 1 if something did not get there.`,
 // not pushed to yet is named by its path.
 func (d *desk) repositories(ctx context.Context, args []string) ([]string, error) {
 	if len(args) == 0 {
-		return d.store.Repositories(ctx)
+		return d.mirrored(ctx)
 	}
 	if _, err := os.Stat(filepath.Join(args[0], "HEAD")); err == nil {
 		abs, err := filepath.Abs(args[0])
@@ -95,7 +101,7 @@ func (d *desk) repositories(ctx context.Context, args []string) ([]string, error
 		}
 		return []string{abs}, err
 	}
-	dir, err := d.findRepository(ctx, args[0])
+	dir, err := d.findMirrored(ctx, args[0])
 	return []string{dir}, err
 }
 
@@ -107,10 +113,19 @@ type syncer struct {
 	confirm bool
 }
 
-func (s *syncer) sync(ctx context.Context, gitDir string) ([]mirror.Report, error) {
-	var reports []mirror.Report
+// errand is one mirror to bring into step.
+type errand struct {
+	gitDir, target string
+	do             func(context.Context) (mirror.Report, error)
+}
+
+// errands are a repository's: the mirrors that the configuration orders, and
+// those that pipelines asked for.
+func (s *syncer) errands(ctx context.Context, gitDir string) ([]errand, error) {
+	var out []errand
+	orders := worker.MirrorOrders(s.cfg)
 	ordered := map[string]bool{}
-	for _, o := range worker.MirrorOrders(s.cfg) {
+	for _, o := range orders {
 		t, ok := o.For(gitDir)
 		if !ok {
 			continue
@@ -120,16 +135,14 @@ func (s *syncer) sync(ctx context.Context, gitDir string) ([]mirror.Report, erro
 			continue
 		}
 		o.Target = t
-		r, err := s.engine.Sync(ctx, mirror.SyncRequest{GitDir: gitDir, Order: o, KnownHosts: s.cfg.SSH.KnownHosts,
-			Confirmed: s.confirm, Credential: s.credential(gitDir, t)})
-		if err != nil {
-			return reports, err
-		}
-		reports = append(reports, r)
+		out = append(out, errand{gitDir, t.Name, func(ctx context.Context) (mirror.Report, error) {
+			return s.engine.Sync(ctx, mirror.SyncRequest{GitDir: gitDir, Order: o, KnownHosts: s.cfg.SSH.KnownHosts,
+				Confirmed: s.confirm, Credential: s.credential(gitDir, t)})
+		}})
 	}
-	known, err := s.engine.Status(ctx, gitDir, worker.MirrorOrders(s.cfg))
+	known, err := s.engine.Status(ctx, gitDir, orders)
 	if err != nil {
-		return reports, err
+		return nil, err
 	}
 	for _, t := range known {
 		if ordered[t.URL] || t.Retired != "" || s.only != "" && s.only != t.Target {
@@ -141,17 +154,81 @@ func (s *syncer) sync(ctx context.Context, gitDir string) ([]mirror.Report, erro
 				refs = append(refs, mirror.Want{Ref: r.Ref, OID: r.Want})
 			}
 		}
-		r := mirror.Report{Target: t.Target, URL: t.URL}
-		if len(refs) > 0 {
-			r, err = s.engine.Deliver(ctx, mirror.Request{GitDir: gitDir, Refs: refs, KnownHosts: s.cfg.SSH.KnownHosts, Confirmed: s.confirm,
+		out = append(out, errand{gitDir, t.Target, func(ctx context.Context) (mirror.Report, error) {
+			if len(refs) == 0 {
+				return mirror.Report{Target: t.Target, URL: t.URL}, nil
+			}
+			return s.engine.Deliver(ctx, mirror.Request{GitDir: gitDir, Refs: refs, KnownHosts: s.cfg.SSH.KnownHosts, Confirmed: s.confirm,
 				Target: t.Again(), Resolve: s.credential(gitDir, t.Again())})
-			if err != nil {
-				return reports, err
+		}})
+	}
+	return out, nil
+}
+
+// atOnce is how many mirrors are brought into step at once, so that one that is
+// slow keeps few others waiting.
+const atOnce = 4
+
+// slow is how long a person waits in silence.
+const slow = 3 * time.Second
+
+// runErrands runs errands, and shows the report of each in their order. The first
+// error ends it.
+func runErrands(ctx context.Context, errands []errand, stderr io.Writer, show func(errand, mirror.Report) error) error {
+	type outcome struct {
+		report mirror.Report
+		err    error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer cancel()
+	next, over := make(chan int), make([]chan outcome, len(errands))
+	for i := range over {
+		over[i] = make(chan outcome, 1)
+	}
+	working.Go(func() {
+		defer close(next)
+		for i := range errands {
+			select {
+			case next <- i:
+			case <-ctx.Done():
+				return
 			}
 		}
-		reports = append(reports, r)
+	})
+	for range min(atOnce, len(errands)) {
+		working.Go(func() {
+			for i := range next {
+				r, err := errands[i].do(ctx)
+				over[i] <- outcome{r, err}
+			}
+		})
 	}
-	return reports, nil
+	for i, e := range errands {
+		quiet := time.NewTimer(slow)
+		var o outcome
+		for waiting := true; waiting; {
+			select {
+			case o = <-over[i]:
+				waiting = false
+			case <-ctx.Done():
+				o.err, waiting = context.Cause(ctx), false
+			case <-quiet.C:
+				if isTerminal(stderr) {
+					fmt.Fprintf(stderr, "%s → %s: still at it\n", plain(event.RepoName(e.gitDir)), plain(e.target))
+				}
+			}
+		}
+		quiet.Stop()
+		if o.err != nil {
+			return o.err
+		}
+		if err := show(e, o.report); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // credential reveals a mirror's secret when it is needed.

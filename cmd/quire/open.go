@@ -65,6 +65,11 @@ func (d *desk) findRepository(ctx context.Context, name string) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	return findAmong(known, name)
+}
+
+// findAmong is the one of known repositories that a person means.
+func findAmong(known []string, name string) (string, error) {
 	if abs, err := filepath.Abs(name); err == nil && slices.Contains(known, abs) {
 		return abs, nil
 	}

@@ -31,9 +31,13 @@ import (
 // palette colours states; its zero value colours nothing.
 type palette struct{ on bool }
 
-func paletteFor(w io.Writer) palette {
+func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return palette{ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func paletteFor(w io.Writer) palette {
+	return palette{isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
 const (
