@@ -17,6 +17,12 @@ import (
 //	refs/want/heads/main   what refs/heads/main is to be
 //	refs/lease/heads/main  what it must be before; without one it may only be created
 //
+// Over HTTP git has a helper do the talking, tells it each ref and each lease one
+// by one, and the helper compares every one with every ref of this directory and
+// of the remote. So there, refs that move go in pushes of some hundreds, which
+// keeps the directory small; and refs without a lease, as the thousands of a first
+// push are, stand on the command line, with nothing in the directory at all.
+//
 // The objects are the same, and the lease is (git-push(1), --force-with-lease
 // without a value). A pattern names what is in the directory, and no other ref of
 // the remote.
@@ -31,7 +37,8 @@ const bulkRemote = "to"
 // refspecs are the part of git push's argv that says what is pushed where, under
 // which leases.
 func (s *session) refspecs(moves []*move) ([]string, error) {
-	if len(moves) > few {
+	leased := slices.ContainsFunc(moves, func(m *move) bool { return m.lease != nil })
+	if len(moves) > few && (leased || s.to.kind != "http") {
 		return s.bulk(moves)
 	}
 	var leases, specs []string

@@ -29,7 +29,19 @@ func statuses(rep Report) map[Status]int {
 // ref that is not known is created or fast-forwarded and never forced, a tag does
 // not move, what is ours is deleted, and the rest lands.
 func TestManyRefsByTheSameRules(t *testing.T) {
-	w := newWorld(t)
+	for _, how := range []string{"http", "file"} {
+		t.Run(how, func(t *testing.T) {
+			w := newWorld(t)
+			if how == "file" {
+				w.target.URL = w.dst
+			}
+			w.engine.batch.http = 110 // more than one push, and the first by pattern
+			manyRefsByTheSameRules(t, w)
+		})
+	}
+}
+
+func manyRefsByTheSameRules(t *testing.T, w *world) {
 	main := w.commit("refs/heads/main", "main")
 	one := w.commit("", "one")
 	for _, want := range many(120, one) {

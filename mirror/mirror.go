@@ -137,6 +137,7 @@ func Log(l *slog.Logger) Option { return func(e *Engine) { e.log = l } }
 // limits bound one git push.
 type limits struct {
 	refs int // refs
+	http int // leased refs over HTTP
 	argv int // bytes of refspecs and leases; Linux allows some 2 MB of arguments in all
 	tags int // created tags, see pace
 	few  int // up to this many created tags are sent tags at a time
@@ -145,6 +146,8 @@ type limits struct {
 
 var usualLimits = limits{
 	refs: 5000,
+	// See bulk.go.
+	http: 500,
 	argv: 1 << 20,
 	// GitHub sends no push events "if more than three tags are pushed at once"
 	// (its webhook documentation). Above few, it is an import and no release:

@@ -175,7 +175,9 @@ func (p *planner) groups(moves []*move, head string) [][]*move {
 	sort.SliceStable(moves, func(i, j int) bool { return rank(moves[i], head) < rank(moves[j], head) })
 	before, rest := splitConflicts(moves)
 	out := p.cut(before)
-	return append(out, p.cut(p.pace(rest))...)
+	leased, free := p.leasedFirst(rest)
+	out = append(out, p.cut(leased)...)
+	return append(out, p.cut(p.pace(free))...)
 }
 
 func rank(m *move, head string) int {
@@ -247,6 +249,30 @@ func (p *planner) pace(moves []*move) []*move {
 	return out
 }
 
+// refsAtOnce is how many refs go in one push that begins with a move.
+func (p *planner) refsAtOnce(first *move) int {
+	if p.to.kind == "http" && first.lease != nil {
+		return p.limits.http
+	}
+	return p.limits.refs
+}
+
+// leasedFirst puts the moves that have a lease before those that have none, where
+// there are so many that each kind has its own best way; see bulk.go.
+func (p *planner) leasedFirst(moves []*move) (leased, free []*move) {
+	if p.to.kind != "http" || len(moves) <= few {
+		return nil, moves
+	}
+	for _, m := range moves {
+		if m.lease != nil {
+			leased = append(leased, m)
+		} else {
+			free = append(free, m)
+		}
+	}
+	return leased, free
+}
+
 // cut makes pushes of bounded size.
 func (p *planner) cut(moves []*move) [][]*move {
 	var out [][]*move
@@ -263,7 +289,7 @@ func (p *planner) cut(moves []*move) [][]*move {
 			flush()
 			continue
 		}
-		if len(at) == p.limits.refs || argv+m.size() > p.limits.argv {
+		if len(at) > 0 && len(at) == p.refsAtOnce(at[0]) || argv+m.size() > p.limits.argv {
 			flush()
 		}
 		at = append(at, m)
