@@ -140,7 +140,7 @@ func (k *Keeper) audit(ctx context.Context, t store.MirrorTarget) {
 		if ctx.Err() != nil {
 			return
 		}
-		if !expires.IsZero() && expires.Sub(k.engine.now()) <= warnBefore {
+		if endsSoon(expires, k.engine.now()) {
 			n.Expires = expires
 		}
 	}
@@ -163,6 +163,10 @@ func (k *Keeper) refusedFor(ctx context.Context, t store.MirrorTarget, c Class) 
 
 // warnBefore is how long before its end a credential is told of, at each audit.
 const warnBefore = 14 * 24 * time.Hour
+
+func endsSoon(expires, now time.Time) bool {
+	return !expires.IsZero() && expires.Sub(now) <= warnBefore
+}
 
 // missed owes the refs of standing orders that are not as the ledger wants them.
 func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) error {

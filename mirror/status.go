@@ -95,6 +95,9 @@ func (s TargetStatus) Drift() bool {
 	return s.New || s.LookClass != ClassNone
 }
 
+// EndsSoon reports whether the credential has ended, or ends within two weeks.
+func (s TargetStatus) EndsSoon(now time.Time) bool { return endsSoon(s.Expires, now) }
+
 // Status lists the copies of a repository, or with "" of all, from the ledger
 // alone: it asks no remote. orders are the configuration's, of which some may
 // have been delivered nowhere yet.

@@ -36,7 +36,7 @@ func (e *exam) mirrors(cfg *config.Config, s *store.Store) {
 		case t.Drift():
 			e.warn("mirrors", "quire mirror status "+repo, "%s → %s is not in step", repo, t.Target)
 		}
-		if left := time.Until(t.Expires); !t.Expires.IsZero() && left < 14*24*time.Hour {
+		if t.EndsSoon(time.Now()) {
 			e.warn("mirrors", "renew it in its source; nothing has to be set up anew", "secret %s of %s → %s ends on %s", t.Secret, repo, t.Target, t.Expires.Format(time.DateOnly))
 		}
 		if t.StatusError != "" {

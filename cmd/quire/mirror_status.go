@@ -133,7 +133,7 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 			word = "ended"
 		}
 		line := fmt.Sprintf("  secret %s %s on %s", s.Secret, word, s.Expires.Format(time.DateOnly))
-		if s.Expires.Sub(now) < 14*24*time.Hour {
+		if s.EndsSoon(now) {
 			line = p.paint(yellow, line)
 		}
 		fmt.Fprintln(w, line)

@@ -37,9 +37,7 @@ func (v mirrorView) More() int { return max(len(v.Behind)-fewBehind, 0) }
 func (v mirrorView) Listed() []mirror.RefStatus { return v.Behind[:min(len(v.Behind), fewBehind)] }
 
 // EndsSoon reports whether the credential ends within two weeks, or has ended.
-func (v mirrorView) EndsSoon() bool {
-	return !v.Expires.IsZero() && v.Expires.Sub(v.Now) < 14*24*time.Hour
-}
+func (v mirrorView) EndsSoon() bool { return v.TargetStatus.EndsSoon(v.Now) }
 
 func (s *site) mirrorsPage(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
