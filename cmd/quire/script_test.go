@@ -12,10 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -85,7 +82,7 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	// The worker must be gone before the directory is.
-	env.Defer(func() { endAll("QUIRE_CONFIG=" + config) })
+	env.Defer(func() { installtest.EndAll("QUIRE_CONFIG=" + config) })
 	for _, repo := range []string{"project.git"} {
 		cmd := exec.Command("git", "init", "-q", "--bare", "-b", "main", filepath.Join(env.WorkDir, repo))
 		cmd.Env = env.Vars
@@ -110,28 +107,6 @@ func setup(env *testscript.Env) error {
 		}
 	}
 	return nil
-}
-
-// endAll kills the processes that have a variable in their environment, and
-// waits until they are gone.
-func endAll(variable string) {
-	for {
-		found := false
-		environs, _ := filepath.Glob("/proc/[0-9]*/environ")
-		for _, file := range environs {
-			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-			env, rerr := os.ReadFile(file) // of a zombie: empty
-			if err != nil || rerr != nil || !slices.Contains(strings.Split(string(env), "\x00"), variable) {
-				continue
-			}
-			found = true
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone by now
-		}
-		if !found {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // forge NAME TOKEN serves the bare repositories below ./NAME over HTTP to those

@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"internal/notify":    {"internal/event", "internal/store"},
 
 	"internal/installtest": {}, // tests only
+	"internal/attack":      {}, // tests only
 }
 
 // hookLinks is all that the hook binaries may link beyond the standard library:
