@@ -28,6 +28,19 @@ func (r *Repo) File(oid, path string) (content []byte, found bool, err error) {
 	return content, true, nil
 }
 
+// Identity is what stands at path in commit oid, as text that is equal for equal
+// content: mode and object id; "" if nothing does. Of a directory it says
+// everything below.
+func (r *Repo) Identity(oid, path string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, err := r.lookup(oid, path)
+	if err != nil || e == nil {
+		return "", err
+	}
+	return e.mode + " " + e.oid, nil
+}
+
 // List is the paths of the plain files below dir in commit oid, at any depth,
 // sorted; dir "" is the whole tree. A directory that does not exist has none.
 func (r *Repo) List(oid, dir string) ([]string, error) {
@@ -111,6 +124,21 @@ func parseTree(data []byte, oidLen int) ([]entry, error) {
 	return out, nil
 }
 
+// noNameTwice refuses a tree in which two entries have one name. Git writes none
+// and takes them from a push all the same (receive.fsckObjects is off by
+// default). Which of the two counts would then be decided anew by everybody who
+// reads it: the one that is compared would not be the one that is run.
+func noNameTwice(rows []entry) error {
+	seen := make(map[string]bool, len(rows))
+	for _, e := range rows {
+		if seen[e.name] {
+			return fmt.Errorf("%w: two entries are called %q", errTree, e.name)
+		}
+		seen[e.name] = true
+	}
+	return nil
+}
+
 func (r *Repo) tree(oid string) ([]entry, error) {
 	kind, data, err := r.read(oid)
 	if err != nil {
@@ -119,7 +147,11 @@ func (r *Repo) tree(oid string) ([]entry, error) {
 	if kind != "tree" {
 		return nil, fmt.Errorf("%.12s is a %s where a tree should be", oid, kind)
 	}
-	return parseTree(data, len(oid)/2)
+	rows, err := parseTree(data, len(oid)/2)
+	if err == nil {
+		err = noNameTwice(rows)
+	}
+	return rows, err
 }
 
 // lookup walks from a commit's tree to path; nil if there is nothing.
