@@ -31,17 +31,19 @@ prints a value.`,
 
 // secretListing is a secret as `secrets list --json` prints it.
 type secretListing struct {
-	Name    string   `json:"name"`
-	Source  string   `json:"source"`          // the key of the configuration
-	From    string   `json:"from,omitempty"`  // file, variable, program or credential
-	Repos   []string `json:"repos,omitempty"` // empty: all
-	Refs    []string `json:"refs,omitempty"`
-	Jobs    []string `json:"jobs,omitempty"`
-	Protect bool     `json:"protect"`
+	Name   string   `json:"name"`
+	Source string   `json:"source"`          // the key of the configuration
+	From   string   `json:"from,omitempty"`  // file, variable, program or credential
+	Repos  []string `json:"repos,omitempty"` // empty: all
+	Refs   []string `json:"refs,omitempty"`
+	Jobs   []string `json:"jobs,omitempty"`
+
+	Protect      config.Protection `json:"protect"`
+	ProtectPaths []string          `json:"protect_paths,omitempty"`
 }
 
 func listingOf(d config.Secret) secretListing {
-	l := secretListing{Name: d.Name, Source: d.Source(), Repos: d.Repos, Refs: d.Refs, Jobs: d.Jobs, Protect: d.Protect}
+	l := secretListing{Name: d.Name, Source: d.Source(), Repos: d.Repos, Refs: d.Refs, Jobs: d.Jobs, Protect: d.Protect, ProtectPaths: d.ProtectPaths}
 	switch l.Source {
 	case "file":
 		l.From = d.File
@@ -93,16 +95,23 @@ func listSecrets(out io.Writer, cfg *config.Config) error {
 		return err
 	}
 	var c columns
-	c.add("NAME", "SOURCE", "REPOS", "REFS", "JOBS", "PIPELINE")
+	c.add("NAME", "SOURCE", "REPOS", "REFS", "JOBS", "CODE")
 	for _, name := range cfg.SecretNames() {
 		l := listingOf(cfg.Secrets[name])
-		pipeline := "any"
-		if l.Protect {
-			pipeline = "the default branch's"
-		}
-		c.add(l.Name, plain(strings.TrimSpace(l.Source+" "+l.From)), orAll(l.Repos), orAll(l.Refs), orAll(l.Jobs), pipeline)
+		c.add(l.Name, plain(strings.TrimSpace(l.Source+" "+l.From)), orAll(l.Repos), orAll(l.Refs), orAll(l.Jobs), plain(l.protection()))
 	}
 	return c.print(out)
+}
+
+// protection is whose code may have the secret.
+func (l secretListing) protection() string {
+	switch {
+	case l.Protect == config.ProtectTree:
+		return "a commit on the default branch"
+	case l.Protect == config.Unprotected:
+		return "any"
+	}
+	return strings.Join(append([]string{"the default branch's .quire"}, l.ProtectPaths...), ", ")
 }
 
 func orAll(globs []string) string {

@@ -50,28 +50,32 @@ protect = true
 [secrets.open]
 file = "open"
 repos = ["app"]
+protect = true
+protect_paths = ["Makefile", "scripts/**"]
 [secrets.absent]
 file = "absent"
 [secrets.pass]
 command = ["sh", "-c", "echo canary-value-2", "canary-argument"]
 jobs = ["deploy"]
+protect = "tree"
 `
 
 func TestSecretsList(t *testing.T) {
 	secretsConfig(t, secretsText)
 	out, err := runSecrets(nil, "list")
-	want := `NAME     SOURCE       REPOS  REFS                JOBS    PIPELINE
+	want := `NAME     SOURCE       REPOS  REFS                JOBS    CODE
 absent   file absent  all    all                 all     any
-literal  value        all    main, refs/tags/v*  all     the default branch's
-open     file open    app    all                 all     any
-pass     command sh   all    all                 deploy  any
+literal  value        all    main, refs/tags/v*  all     the default branch's .quire
+open     file open    app    all                 all     the default branch's .quire, Makefile, scripts/**
+pass     command sh   all    all                 deploy  a commit on the default branch
 `
 	if err != nil || out != want {
 		t.Errorf("got %v\n%s\nwant\n%s", err, out, want)
 	}
 	out, err = runSecrets(nil, "list", "--json")
 	if err != nil || strings.Contains(out, "canary") || strings.Count(out, "\n") != 4 ||
-		!strings.Contains(out, `{"name":"literal","source":"value","refs":["main","refs/tags/v*"],"protect":true}`) {
+		!strings.Contains(out, `{"name":"literal","source":"value","refs":["main","refs/tags/v*"],"protect":true}`) ||
+		!strings.Contains(out, `"protect":true,"protect_paths":["Makefile","scripts/**"]}`) || !strings.Contains(out, `"protect":"tree"}`) {
 		t.Errorf("got %v\n%s", err, out)
 	}
 }

@@ -120,10 +120,12 @@ type Secret struct {
 	Age        string   `toml:"age"`        // armored
 	AgeFile    string   `toml:"age_file"`
 
-	Repos   []string `toml:"repos"`   // empty: every repository
-	Refs    []string `toml:"refs"`    // empty: every ref
-	Jobs    []string `toml:"jobs"`    // empty: every job
-	Protect bool     `toml:"protect"` // only to a pipeline identical with the default branch's
+	Repos []string `toml:"repos"` // empty: every repository
+	Refs  []string `toml:"refs"`  // empty: every ref
+	Jobs  []string `toml:"jobs"`  // empty: every job
+
+	Protect      Protection `toml:"protect"`       // only to a run that is the default branch's own: true, "tree"
+	ProtectPaths []string   `toml:"protect_paths"` // with true: files that count beside the pipeline's
 }
 
 // Mirror is a copy kept for every push, without a pipeline.

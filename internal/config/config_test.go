@@ -200,3 +200,44 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestProtection(t *testing.T) {
+	c, err := Parse("c.toml", `
+[secrets.none]
+env = "A"
+[secrets.no]
+env = "A"
+protect = false
+[secrets.yes]
+env = "A"
+protect = true
+protect_paths = ["Makefile", "scripts/**"]
+[secrets.tree]
+env = "A"
+protect = "tree"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]Protection{"none": Unprotected, "no": Unprotected, "yes": ProtectPipeline, "tree": ProtectTree} {
+		if got := c.Secrets[name].Protect; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if got := c.Secrets["yes"].ProtectPaths; len(got) != 2 {
+		t.Errorf("protect_paths: %v", got)
+	}
+	for text, says := range map[string]string{
+		"protect = \"trees\"":                            `protect is true, false or "tree"`,
+		"protect = 1":                                    `protect is true, false or "tree"`,
+		"protect_paths = [\"a\"]":                        "protect_paths adds paths to protect = true",
+		"protect = \"tree\"\nprotect_paths = [\"a\"]":    "covers every path",
+		"protect = true\nprotect_paths = [\"[a\"]":       "malformed pattern",
+		"protect = true\nprotect_paths = [\"/etc/x\"]":   "paths of the repository",
+		"protect = true\nprotect_paths = [\"./deploy\"]": "paths of the repository",
+	} {
+		if _, err := Parse("c.toml", "[secrets.s]\nenv = \"A\"\n"+text+"\n"); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

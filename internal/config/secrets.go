@@ -62,6 +62,7 @@ func (c *Config) validateSecret(s Secret, f *faults) {
 	f.globs(key+".repos", s.Repos)
 	f.globs(key+".refs", s.Refs)
 	f.globs(key+".jobs", s.Jobs)
+	c.validateProtection(s, f)
 }
 
 // identityGiven guards against map order: identity sorts among the names.

@@ -47,6 +47,23 @@ func MatchRepo(pattern, gitDir string) (bool, error) {
 // slashes, since quire/mirror is one name.
 func MatchName(pattern, name string) (bool, error) { return glob(pattern, name, true) }
 
+// MatchPath reports whether a file's path in a repository, or that of a
+// directory it lies in, matches pattern: "scripts" is all below scripts. * stays
+// inside a directory and ** crosses them.
+func MatchPath(pattern, file string) (bool, error) {
+	pattern = strings.TrimSuffix(pattern, "/")
+	for {
+		if ok, err := glob(pattern, file, false); ok || err != nil {
+			return ok, err
+		}
+		up := strings.LastIndexByte(file, '/')
+		if up < 0 {
+			return false, nil
+		}
+		file = file[:up]
+	}
+}
+
 // CheckGlob reports a malformed pattern without a name to match.
 func CheckGlob(pattern string) error {
 	if pattern == "" {

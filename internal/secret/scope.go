@@ -15,16 +15,12 @@ type Scope struct {
 	Ref    string // the run's full ref name
 	Job    string // the job that asks; empty only outside any job (a notification)
 
-	// Protected says that the pipeline asking is the default branch's own:
-	// at the run's commit and at the commit the repository's HEAD names now,
-	// .quire/ci.fnl is the same blob (object id), and .quire/lib the same tree
-	// or absent from both. Compare ids of tree entries, mode included, and
-	// nothing looser: not the branch's name (a tag or a merge may carry the
-	// same files), and not the files in the workspace (a job can write
-	// those). Where either cannot be read, or HEAD names no commit, it is
-	// false. A request that no pipeline can make (a [[mirror]] of the
-	// configuration, a notification) is Protected.
+	// Protected says that the declaration's protection (protect, protect_paths)
+	// holds: what it names is, at the run's commit, the default branch's own.
+	// Unlike is why it does not, for the refusal. A request that no pipeline can
+	// make (a [[mirror]] of the configuration, a notification) is Protected.
 	Protected bool
+	Unlike    string
 }
 
 // admit says which rule of the declaration refuses the scope; nil if none does.
@@ -57,10 +53,28 @@ func admit(d config.Secret, s Scope) error {
 				d.Name, r.what, strings.Join(r.patterns, ", "), r.this, subject)
 		}
 	}
-	if d.Protect && !s.Protected {
-		return fmt.Errorf("secret %s is protected: only a run whose .quire/ci.fnl and .quire/lib are the default branch's own gets it; those of %s are not (HEAD in %s names the default branch)", d.Name, s.Ref, s.GitDir)
+	if d.Protect != config.Unprotected && !s.Protected {
+		return fmt.Errorf("secret %s is protected: only a run %s gets it, and %s", d.Name, protectedRun(d), orElse(s.Unlike, "this one is none"))
 	}
 	return nil
+}
+
+// protectedRun is which runs a declaration's protection lets have the secret.
+func protectedRun(d config.Secret) string {
+	switch {
+	case d.Protect == config.ProtectTree:
+		return "of a commit on the default branch"
+	case len(d.ProtectPaths) > 0:
+		return "whose .quire and " + strings.Join(d.ProtectPaths, ", ") + " are the default branch's own"
+	}
+	return "whose .quire is the default branch's own"
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
 }
 
 // anyMatch reads every pattern before it believes one, so that a malformed

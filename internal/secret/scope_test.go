@@ -9,7 +9,8 @@ import (
 
 func TestScope(t *testing.T) {
 	main := Scope{GitDir: "/srv/git/team/app.git", Ref: "refs/heads/main", Job: "deploy", Protected: true}
-	branch := Scope{GitDir: "/srv/git/team/app.git", Ref: "refs/heads/feature/x", Job: "test"}
+	branch := Scope{GitDir: "/srv/git/team/app.git", Ref: "refs/heads/feature/x", Job: "test",
+		Unlike: "that of refs/heads/feature/x is not"}
 	for _, test := range []struct {
 		name    string
 		rule    config.Secret
@@ -38,11 +39,15 @@ func TestScope(t *testing.T) {
 		{"no job", config.Secret{Jobs: []string{"*"}}, Scope{}, "secret s is limited to jobs *; this job is none"},
 		{"no ref", config.Secret{Refs: []string{"*"}}, Scope{}, "limited to refs *; this run is for none"},
 		{"no repository", config.Secret{Repos: []string{"**"}}, Scope{}, "limited to repositories **; this run is for none"},
-		{"protected, by the default branch's pipeline", config.Secret{Protect: true}, main, ""},
-		{"protected, by another pipeline", config.Secret{Protect: true}, branch,
-			"secret s is protected: only a run whose .quire/ci.fnl and .quire/lib are the default branch's own gets it; those of refs/heads/feature/x are not (HEAD in /srv/git/team/app.git names the default branch)"},
-		{"all rules hold", config.Secret{Repos: []string{"app"}, Refs: []string{"main"}, Jobs: []string{"deploy"}, Protect: true}, main, ""},
-		{"one rule of all does not", config.Secret{Repos: []string{"app"}, Refs: []string{"main"}, Jobs: []string{"test"}, Protect: true}, main, "limited to jobs test"},
+		{"protected, by the default branch's pipeline", config.Secret{Protect: config.ProtectPipeline}, main, ""},
+		{"protected, by another pipeline", config.Secret{Protect: config.ProtectPipeline}, branch,
+			"secret s is protected: only a run whose .quire is the default branch's own gets it, and that of refs/heads/feature/x is not"},
+		{"paths protected", config.Secret{Protect: config.ProtectPipeline, ProtectPaths: []string{"Makefile", "scripts/**"}}, branch,
+			"secret s is protected: only a run whose .quire and Makefile, scripts/** are the default branch's own gets it, and"},
+		{"tree protected", config.Secret{Protect: config.ProtectTree}, branch, "secret s is protected: only a run of a commit on the default branch gets it, and"},
+		{"protected, nobody knows why not", config.Secret{Protect: config.ProtectTree}, Scope{}, "gets it, and this one is none"},
+		{"all rules hold", config.Secret{Repos: []string{"app"}, Refs: []string{"main"}, Jobs: []string{"deploy"}, Protect: config.ProtectPipeline}, main, ""},
+		{"one rule of all does not", config.Secret{Repos: []string{"app"}, Refs: []string{"main"}, Jobs: []string{"test"}, Protect: config.ProtectPipeline}, main, "limited to jobs test"},
 		{"malformed repos", config.Secret{Repos: []string{"[a"}}, main, `secret s is given to nobody: its repositories hold the malformed pattern "[a"; mend the configuration`},
 		{"malformed refs", config.Secret{Refs: []string{"refs/heads/[a-"}}, main, `given to nobody: its refs hold the malformed pattern "refs/heads/[a-"`},
 		{"malformed jobs", config.Secret{Jobs: []string{`deploy\`}}, main, "given to nobody: its jobs hold the malformed pattern"},

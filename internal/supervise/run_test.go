@@ -66,6 +66,29 @@ func (b *bench) queue(pipeline string, more map[string]string) event.Run {
 	return taken.Runs[0]
 }
 
+// runOn commits files on top of main to another ref, and performs its run.
+func (b *bench) runOn(ref string, files map[string]string) ran {
+	b.t.Helper()
+	commit := commitTo(b.t, b.gitDir, b.work, ref, files)
+	return b.perform(ref, commit)
+}
+
+// perform runs a commit that a ref names.
+func (b *bench) perform(ref, commit string) ran {
+	b.t.Helper()
+	now := time.Now()
+	u := event.Update{Old: strings.Repeat("0", len(commit)), New: commit, Ref: ref}
+	p := event.Push{ID: event.NewID(now), At: now, GitDir: b.gitDir, Pusher: "bob", Updates: []event.Update{u}}
+	taken, err := b.store.TakePush(b.t.Context(), p, []store.Planned{{ID: event.NewID(now), Update: u}}, nil, now)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := Run(b.t.Context(), b.cfg, taken.Runs[0].ID); err != nil {
+		b.t.Fatal(err)
+	}
+	return b.result(taken.Runs[0].ID)
+}
+
 // ran is what a run left.
 type ran struct {
 	event.Run

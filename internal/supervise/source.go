@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"fmt"
-	"strings"
 
 	"quire/internal/gitrepo"
 	"quire/pipeline"
@@ -32,25 +31,4 @@ func sourceAt(repo *gitrepo.Repo, commit string) (pipeline.Source, error) {
 			return nil, "", false
 		},
 	}, nil
-}
-
-// isProtected reports whether the pipeline at commit is the default branch's
-// own: the same .quire/ci.fnl and .quire/lib, by object id and mode. What
-// cannot be read is not.
-func isProtected(repo *gitrepo.Repo, commit string) bool {
-	head, found, err := repo.ResolveRef("HEAD")
-	if err != nil || !found {
-		return false
-	}
-	changed, err := repo.ChangedPaths(head, commit)
-	if err != nil {
-		return false
-	}
-	for _, path := range changed {
-		if path == ".quire" || path == PipelineFile || path == ".quire/lib" || strings.HasPrefix(path, ".quire/lib/") ||
-			strings.HasPrefix(path, PipelineFile+"/") {
-			return false
-		}
-	}
-	return true
 }

@@ -128,7 +128,8 @@ type supervision struct {
 	vault     *secret.Vault
 	stop      *stopper
 	journal   *journal
-	die       func() // ends the process at once, after the end is recorded
+	standing  *standing // set by prepare
+	die       func()    // ends the process at once, after the end is recorded
 
 	newExecutor func(ctx context.Context, use string, spec executor.Spec) (executor.Executor, error)
 
@@ -247,6 +248,10 @@ func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.
 	if err != nil {
 		return nil, commit, err
 	}
+	s.standing = elsewhere()
+	if !s.local {
+		s.standing = newStanding(repo, s.run.Ref, commit.OID)
+	}
 	var made error
 	var making sync.WaitGroup
 	if !s.local {
@@ -308,7 +313,7 @@ func (s *supervision) openWorld(exec executor.Executor, commit string) (*world, 
 	h := &world{
 		cfg: s.cfg, run: s.run, commit: commit, dir: s.dir, repo: s.repo, vault: s.vault, journal: s.journal,
 		exec: exec, files: files, store: s.store, jobs: map[string]*jobState{},
-		protected: sync.OnceValue(func() bool { return !s.local && isProtected(s.repo, commit) }),
+		standing: s.standing,
 	}
 	if s.store != nil {
 		if h.engine, err = mirror.New(s.store, lockDir(s.cfg)); err != nil {

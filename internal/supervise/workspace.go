@@ -85,7 +85,7 @@ func writeRefs(repo *gitrepo.Repo, git string) error {
 // repository's, so that nobody's filters or hooks run with our rights.
 func plainGitEnv() []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0",
+		"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"HOME=/dev/null", "XDG_CONFIG_HOME=/dev/null", // git before 2.32 knows no GIT_CONFIG_GLOBAL
 	}

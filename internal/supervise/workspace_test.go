@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -25,6 +26,28 @@ func git(t testing.TB, dir string, args ...string) string {
 		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// gitHash writes an object that git's own commands would not make.
+func gitHash(t testing.TB, gitDir, kind, content string) string {
+	t.Helper()
+	cmd := exec.Command("git", "hash-object", "-t", kind, "--literally", "-w", "--stdin")
+	cmd.Dir, cmd.Env, cmd.Stdin = gitDir, plainGitEnv(), strings.NewReader(content)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// treeRow is an entry of a tree object.
+func treeRow(t testing.TB, gitDir, what, mode, name string) string {
+	t.Helper()
+	oid, err := hex.DecodeString(git(t, gitDir, "rev-parse", what))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mode + " " + name + "\x00" + string(oid)
 }
 
 // bareRepo makes a bare repository whose main holds the files, and says at

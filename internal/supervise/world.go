@@ -36,7 +36,7 @@ type world struct {
 	store   *store.Store
 	engine  *mirror.Engine // nil, and store too: mirrors are not pushed from here
 
-	protected func() bool
+	standing *standing
 
 	mu   sync.Mutex
 	jobs map[string]*jobState
@@ -186,10 +186,15 @@ func (w *world) Secret(ctx context.Context, call pipeline.Call, name string) (st
 	return v.Reveal(), nil
 }
 
-// scope is who asks for the secret called name. Whether the pipeline is the
-// default branch's costs a walk over two trees, and few secrets want to know.
+// scope is who asks for the secret called name. How the run's commit stands
+// beside the default branch costs a look at trees, and few secrets want to know.
 func (w *world) scope(call pipeline.Call, name string) secret.Scope {
-	return secret.Scope{GitDir: w.run.GitDir, Ref: w.run.Ref, Job: call.Job, Protected: w.cfg.Secrets[name].Protect && w.protected()}
+	sc := secret.Scope{GitDir: w.run.GitDir, Ref: w.run.Ref, Job: call.Job}
+	if d := w.cfg.Secrets[name]; d.Protect != config.Unprotected {
+		sc.Unlike = w.standing.unlike(d)
+		sc.Protected = sc.Unlike == ""
+	}
+	return sc
 }
 
 // Env is a variable of the operator's allow list.

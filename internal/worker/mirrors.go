@@ -37,7 +37,7 @@ func MirrorSecret(ctx context.Context, cfg *config.Config, gitDir, name string) 
 	ours := *cfg
 	ours.Secrets = maps.Clone(cfg.Secrets)
 	if s, ok := ours.Secrets[name]; ok {
-		s.Refs, s.Jobs, s.Protect = nil, nil, false
+		s.Refs, s.Jobs, s.Protect = nil, nil, config.Unprotected
 		ours.Secrets[name] = s
 	}
 	return secret.Open(&ours).Reveal(ctx, name, secret.Scope{GitDir: gitDir, Protected: true})
