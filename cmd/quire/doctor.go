@@ -126,6 +126,7 @@ func examine(ctx context.Context, repos []string) *exam {
 		}
 	}
 	e.hooks(repos)
+	e.defaultBranches(cfg, repos)
 	return e
 }
 

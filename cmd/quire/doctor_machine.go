@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,8 +122,12 @@ func executorAbsent(kind string) error {
 }
 
 func (e *exam) secrets(cfg *config.Config) {
+	open := 0
 	for _, name := range cfg.SecretNames() {
 		s := cfg.Secrets[name]
+		if s.Protect == config.Unprotected && len(s.Refs) == 0 {
+			open++
+		}
 		if s.File == "" {
 			continue
 		}
@@ -135,7 +140,11 @@ func (e *exam) secrets(cfg *config.Config) {
 		}
 	}
 	if n := len(cfg.Secrets); n > 0 {
-		e.ok("secrets", "%d declared; quire secrets check resolves them", n)
+		whose := "all have protect or refs"
+		if open > 0 {
+			whose = fmt.Sprintf("%d with neither protect nor refs: whoever pushes a branch can have them", open)
+		}
+		e.ok("secrets", "%d declared, %s; quire secrets check resolves them", n, whose)
 	}
 }
 
