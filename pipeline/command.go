@@ -7,6 +7,8 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"quire/internal/checked"
 )
 
 // shFields are the options of sh and run.
@@ -41,15 +43,36 @@ func (r *Runtime) command(a arguments, primitive string) (Result, time.Duration,
 	}
 	err = a.options(2, primitive, shFields, func(f *fields) {
 		cmd.Env = f.environment("env")
-		cmd.Dir = f.text("cwd")
+		cmd.Dir = f.path("cwd")
 		cmd.Timeout = f.duration("timeout")
 		cmd.Stdin = f.bytes("stdin")
+		if n := len(cmd.Stdin); n > checked.MaxStdin {
+			f.add("stdin", fmt.Sprintf(":stdin has %d bytes, and %d is the most: have the command read a file", n, checked.MaxStdin), "")
+		}
 	})
+	if err == nil {
+		err = r.commandSize(cmd, primitive)
+	}
 	if err != nil {
 		return Result{}, 0, err
 	}
 	result, err := r.host.Sh(r.clock.ctx, r.call, cmd)
 	return result, cmd.Timeout, err
+}
+
+// commandSize checks that the command and what the pipeline puts into its
+// environment fit into one execve(2).
+func (r *Runtime) commandSize(cmd Command, primitive string) error {
+	var env []string
+	for _, vars := range []map[string]string{r.call.Env, cmd.Env} {
+		for name, value := range vars {
+			env = append(env, name+"="+value)
+		}
+	}
+	if err := checked.CommandSize(append(cmd.Argv[:len(cmd.Argv):len(cmd.Argv)], cmd.Shell), env); err != nil {
+		return fmt.Errorf("%s: %w", primitive, err)
+	}
+	return nil
 }
 
 // commandOf reads what sh is to run.
@@ -82,6 +105,14 @@ func commandOf(v lua.LValue, primitive string) (Command, error) {
 	if strings.Contains(cmd.Shell, "\x00") || strings.Contains(strings.Join(cmd.Argv, ""), "\x00") {
 		// A fact of execve(2): its arguments end at a zero byte.
 		return cmd, errors.New(primitive + ": cmd has a zero byte in it, which no command line can hold")
+	}
+	if err := checked.Argument(cmd.Shell); err != nil {
+		return cmd, fmt.Errorf("%s: cmd cannot be run: %w", primitive, err)
+	}
+	for i, arg := range cmd.Argv {
+		if err := checked.Argument(arg); err != nil {
+			return cmd, fmt.Errorf("%s: element %d of cmd cannot be an argument: %w", primitive, i+1, err)
+		}
 	}
 	return cmd, nil
 }

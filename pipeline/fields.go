@@ -7,6 +7,8 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"quire/internal/checked"
 )
 
 // fields reads an options table, and keeps what is wrong with it: registering
@@ -86,6 +88,40 @@ func (f *fields) text(key string) string {
 	return ""
 }
 
+// checked is a text field that a check must let pass.
+func (f *fields) checked(key string, check func(string) error) string {
+	s := f.text(key)
+	if s != "" {
+		f.refuse(key, check(s))
+	}
+	return s
+}
+
+// refuse adds what a check says of a field's value. It does not show the value:
+// some are secret.
+func (f *fields) refuse(key string, err error) {
+	if err != nil {
+		f.add(key, fmt.Sprintf(":%s cannot be used: %s", key, err), "")
+	}
+}
+
+// line is a text field of one line.
+func (f *fields) line(key string, most int) string {
+	return f.checked(key, func(s string) error { return checked.Line(s, most) })
+}
+
+// path is a text field that names a file or directory.
+func (f *fields) path(key string) string { return f.checked(key, checked.Path) }
+
+// image is a text field that names a container image.
+func (f *fields) image(key string) (image checked.Image) {
+	f.checked(key, func(s string) (err error) {
+		image, err = checked.NewImage(s)
+		return err
+	})
+	return image
+}
+
 // bytes is a string field that may be empty; nil when it is absent.
 func (f *fields) bytes(key string) []byte {
 	switch v := f.get(key).(type) {
@@ -162,10 +198,14 @@ func (f *fields) environment(key string) map[string]string {
 	}
 	env := map[string]string{}
 	for k, v := range pairs(t) {
+		if len(env) == checked.MaxVariables {
+			f.add(key, fmt.Sprintf(":%s has more than %d variables", key, checked.MaxVariables), "")
+			break
+		}
 		name, ok := k.(lua.LString)
 		switch {
-		case !ok || name == "" || strings.ContainsAny(string(name), "=\x00"):
-			f.add(key, fmt.Sprintf(":%s has %s for a variable's name", key, viewScalar(k)), "")
+		case !ok || checked.VariableName(string(name)) != nil:
+			f.add(key, fmt.Sprintf(":%s has %s for a variable's name", key, printable(viewScalar(k))), "")
 			continue
 		case v.Type() != lua.LTString && v.Type() != lua.LTNumber:
 			f.add(key, fmt.Sprintf(":%s must have strings as values, got %s for %s", key, v.Type(), name), "")
@@ -174,11 +214,15 @@ func (f *fields) environment(key string) map[string]string {
 			f.add(key, fmt.Sprintf(":%s has a zero byte in %s, which no environment can hold", key, name), "")
 			continue
 		}
+		value := v.String()
 		if n, isNumber := v.(lua.LNumber); isNumber {
-			env[string(name)] = viewScalar(n)
+			value = viewScalar(n)
+		}
+		if err := checked.VariableValue(string(name), value); err != nil {
+			f.add(key, fmt.Sprintf(":%s: the value of %s cannot be used: %s", key, name, err), "")
 			continue
 		}
-		env[string(name)] = v.String()
+		env[string(name)] = value
 	}
 	return env
 }

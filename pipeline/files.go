@@ -8,6 +8,8 @@ import (
 	"io"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"quire/internal/checked"
 )
 
 func runReadFile(r *Runtime, a arguments) (lua.LValue, error) {
@@ -31,7 +33,7 @@ func runReadJSON(r *Runtime, a arguments) (lua.LValue, error) {
 }
 
 func (r *Runtime) readFile(a arguments, primitive string) ([]byte, string, error) {
-	path, err := a.text(1, primitive, "the path")
+	path, err := a.checkedText(1, primitive, "the path", checked.Path)
 	if err != nil {
 		return nil, "", err
 	}
@@ -43,7 +45,7 @@ func (r *Runtime) readFile(a arguments, primitive string) ([]byte, string, error
 }
 
 func runWriteFile(r *Runtime, a arguments) (lua.LValue, error) {
-	path, err := a.text(1, "write-file", "the path")
+	path, err := a.checkedText(1, "write-file", "the path", checked.Path)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (a *arrangement) resolve() {
 			}
 			a.starts[i] = true
 			a.findings = append(a.findings, finding{r, in,
-				fmt.Sprintf("Job '%s' has the input '%s', which is neither a job nor a source.", r.job.ID, in), advice})
+				fmt.Sprintf("Job '%s' has the input '%s', which is neither a job nor a source.", r.job.ID, printable(in)), advice})
 		}
 	}
 }

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"time"
+
+	"quire/internal/checked"
 )
 
 // Host is what run-fns can ask of the world outside their VM. The supervisor of
@@ -41,7 +43,7 @@ type Call struct {
 	Job     string
 	Attempt int               // 1 for the first
 	Env     map[string]string // the job's :env
-	Image   string            // the job's :image
+	Image   checked.Image     // the job's :image
 }
 
 // Command is an sh call as the pipeline wrote it: either Shell or Argv is set.

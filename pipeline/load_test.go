@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"quire/fennel"
+	"quire/internal/checked"
 )
 
 var update = flag.Bool("update", false, "write what the golden files of diagnostics want")
@@ -127,20 +128,20 @@ func TestLoadedPipeline(t *testing.T) {
 	if want := []string{"test", "late", "quire/mirror", "quire/mirror/gitlab", "var", "lambda", "hash", "builtin"}; !reflect.DeepEqual(ids, want) {
 		t.Errorf("order %q, want %q", ids, want)
 	}
-	if p.Image != "golang:1.26" {
+	if p.Image.String() != "golang:1.26" {
 		t.Errorf("image %q", p.Image)
 	}
-	if want := []Cache{{"go", []string{"/root/.cache/go-build", "vendor"}}}; !reflect.DeepEqual(p.Caches, want) {
+	if want := []Cache{{"go", []checked.CachePath{cachePath(t, "/root/.cache/go-build"), cachePath(t, "vendor")}}}; !reflect.DeepEqual(p.Caches, want) {
 		t.Errorf("caches %+v", p.Caches)
 	}
-	if want := []Service{{"db", "postgres:16", map[string]string{"POSTGRES_PASSWORD": "x", "PORT": "5432"}, []string{"pg_isready"}}}; !reflect.DeepEqual(p.Services, want) {
+	if want := []Service{{host(t, "db"), image(t, "postgres:16"), map[string]string{"POSTGRES_PASSWORD": "x", "PORT": "5432"}, []string{"pg_isready"}}}; !reflect.DeepEqual(p.Services, want) {
 		t.Errorf("services %+v", p.Services)
 	}
 	test := *p.Job("test")
 	test.index = 0
 	if want := (Job{
 		ID: "test", Inputs: []string{"quire/push"}, Timeout: 90 * time.Minute, Retries: 2, AllowFailure: true,
-		Image: "alpine", Env: map[string]string{"A": "b"}, File: ".quire/ci.fnl", Line: 6, Col: 2,
+		Image: image(t, "alpine"), Env: map[string]string{"A": "b"}, File: ".quire/ci.fnl", Line: 6, Col: 2,
 	}); !reflect.DeepEqual(test, want) {
 		t.Errorf("%+v\nwant %+v", test, want)
 	}

@@ -15,14 +15,14 @@ func runMirror(r *Runtime, a arguments) (lua.LValue, error) {
 	var m Mirror
 	err := a.options(1, "mirror", []string{"url", "secret", "auth-header", "as", "sha", "tag", "refs", "git-dir"}, func(f *fields) {
 		m = Mirror{
-			As:         f.text("as"),
-			URL:        f.text("url"),
-			Secret:     f.text("secret"),
-			AuthHeader: f.text("auth-header"),
-			SHA:        f.text("sha"),
-			Tag:        f.text("tag"),
-			Refs:       f.list("refs"),
-			GitDir:     f.text("git-dir"),
+			As:         f.fileName("as"),
+			URL:        f.line("url", maxURL),
+			Secret:     f.line("secret", maxSecretName),
+			AuthHeader: f.header("auth-header"),
+			SHA:        f.objectID("sha"),
+			Tag:        f.line("tag", maxRef),
+			Refs:       f.refs("refs"),
+			GitDir:     f.path("git-dir"),
 		}
 		if !f.has("url") {
 			f.add("", "missing field `url`", "")
@@ -65,12 +65,12 @@ func stdlibMirror(r *Runtime, a arguments) (lua.LValue, error) {
 	var m Mirror
 	err := a.options(1, "mirror", []string{"url", "auth-header", "sha", "tag", "git-dir", "refs"}, func(f *fields) {
 		m = Mirror{
-			URL:        f.text("url"),
-			AuthHeader: f.text("auth-header"),
-			SHA:        f.text("sha"),
-			Tag:        f.text("tag"),
-			GitDir:     f.text("git-dir"),
-			Refs:       f.list("refs"),
+			URL:        f.line("url", maxURL),
+			AuthHeader: f.header("auth-header"),
+			SHA:        f.objectID("sha"),
+			Tag:        f.line("tag", maxRef),
+			GitDir:     f.path("git-dir"),
+			Refs:       f.refs("refs"),
 		}
 		m.TagOnly = len(m.Refs) == 0
 	})

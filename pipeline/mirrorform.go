@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"quire/internal/checked"
 	"quire/internal/event"
 )
 
@@ -29,6 +30,8 @@ func (r *recorder) registerMirror(_ *lua.LState, at call, args []lua.LValue) {
 		bad(part{argument: 1}, fmt.Sprintf("the url must be a string, got %s", argument(args, 1).Type()), "")
 	case url == "":
 		bad(part{argument: 1}, "the url is empty", "")
+	case checked.Line(string(url), maxURL) != nil:
+		bad(part{argument: 1}, fmt.Sprintf("the url cannot be used: %s", checked.Line(string(url), maxURL)), "")
 	case credentialsIn(string(url)):
 		bad(part{argument: 1}, "the url has a user name and password in it", "Keep the token in a secret and name it: {:secret :github_token …}.")
 	}
@@ -40,7 +43,7 @@ func (r *recorder) registerMirror(_ *lua.LState, at call, args []lua.LValue) {
 	}
 
 	f := readFields(t, mirrorFields...)
-	spec := &MirrorSpec{URL: string(url), As: f.text("as"), Secret: f.text("secret"), Refs: f.list("refs")}
+	spec := &MirrorSpec{URL: string(url), As: f.text("as"), Secret: f.line("secret", maxSecretName), Refs: f.refs("refs")}
 	job := &Job{
 		ID: mirrorID(spec.As), Inputs: []string{PushSource}, Interruptible: true, Mirror: spec,
 		File: at.file, Line: at.line,
@@ -164,10 +167,13 @@ func tagName(L *lua.LState, f, push lua.LValue) (string, error) {
 	case *lua.LNilType:
 		return "", nil
 	case lua.LString:
-		if v != "" {
-			return string(v), nil
+		if v == "" {
+			return "", errors.New("ci.mirror: :tag returned an empty string")
 		}
-		return "", errors.New("ci.mirror: :tag returned an empty string")
+		if err := checked.Line(string(v), maxRef); err != nil {
+			return "", fmt.Errorf("ci.mirror: :tag returned a name that cannot be used: %w", err)
+		}
+		return string(v), nil
 	}
 	return "", fmt.Errorf("ci.mirror: :tag must return a string, got %s", v.Type())
 }

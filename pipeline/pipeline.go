@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"time"
+
+	"quire/internal/checked"
 )
 
 // PushSource is the name under which a job lists, and reads, the push that
@@ -11,9 +13,9 @@ const PushSource = "quire/push"
 // Pipeline is a checked graph of jobs. It does not change, and Run may be
 // called on it from several goroutines.
 type Pipeline struct {
-	Image    string    // from ci.image; "" if the pipeline names none
-	Caches   []Cache   // in the order they were registered
-	Services []Service // likewise
+	Image    checked.Image // from ci.image; zero if the pipeline names none
+	Caches   []Cache       // in the order they were registered
+	Services []Service     // likewise
 
 	// Jobs holds every job after all of its inputs, and otherwise in the order in
 	// which the pipeline registers them.
@@ -34,7 +36,7 @@ type Job struct {
 	Retries       int           // further attempts after a failed one
 	AllowFailure  bool          // its failure neither fails the run nor blocks other jobs
 	Interruptible bool          // a newer push may stop it; true unless the pipeline says no
-	Image         string        // "" is the pipeline's
+	Image         checked.Image // zero is the pipeline's
 	Env           map[string]string
 
 	// Mirror is set for a job that ci.mirror registered.
@@ -58,13 +60,13 @@ type MirrorSpec struct {
 // Cache is a directory set that is kept between runs, from ci.cache.
 type Cache struct {
 	Name  string
-	Paths []string
+	Paths []checked.CachePath
 }
 
 // Service is a container that runs beside the jobs, from ci.service.
 type Service struct {
-	Name  string
-	Image string
+	Name  checked.Host
+	Image checked.Image
 	Env   map[string]string
 	Ready []string // command that succeeds once the service can be used; nil: none
 }

@@ -4,7 +4,12 @@ import (
 	"fmt"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"quire/internal/checked"
 )
+
+// maxSecretName is far above any name in a configuration, in bytes.
+const maxSecretName = 200
 
 // primitive is a field of the runtime table.
 type primitive struct {
@@ -84,6 +89,18 @@ func (a arguments) text(n int, primitive, what string) (string, error) {
 	return string(s), nil
 }
 
+// checkedText is argument n, a text that a check must let pass.
+func (a arguments) checkedText(n int, primitive, what string, check func(string) error) (string, error) {
+	s, err := a.text(n, primitive, what)
+	if err != nil {
+		return "", err
+	}
+	if err := check(s); err != nil {
+		return "", fmt.Errorf("%s: %s cannot be used: %w", primitive, what, err)
+	}
+	return s, nil
+}
+
 // options is argument n, which may be absent, read by f; the first fault of the
 // table is the error.
 func (a arguments) options(n int, primitive string, known []string, read func(*fields)) error {
@@ -108,7 +125,7 @@ func (a arguments) options(n int, primitive string, known []string, read func(*f
 }
 
 func runSecret(r *Runtime, a arguments) (lua.LValue, error) {
-	name, err := a.text(1, "secret", "the name")
+	name, err := a.checkedText(1, "secret", "the name", func(s string) error { return checked.Line(s, maxSecretName) })
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +137,7 @@ func runSecret(r *Runtime, a arguments) (lua.LValue, error) {
 }
 
 func runEnv(r *Runtime, a arguments) (lua.LValue, error) {
-	name, err := a.text(1, "env", "the name")
+	name, err := a.checkedText(1, "env", "the name", checked.VariableName)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +192,7 @@ func runJobs(r *Runtime, a arguments) (lua.LValue, error) {
 		if !isJob && name != PushSource {
 			hint = "; there is no such job"
 		}
-		return nil, fmt.Errorf("Job '%s' cannot read outputs from '%s' — not in transitive inputs%s", r.job.ID, name, hint)
+		return nil, fmt.Errorf("Job '%s' cannot read outputs from '%s' — not in transitive inputs%s", r.job.ID, printable(name), hint)
 	}
 	v := thaw(a.L, p)
 	r.seen[name] = v
@@ -183,7 +200,7 @@ func runJobs(r *Runtime, a arguments) (lua.LValue, error) {
 }
 
 func runArtifact(r *Runtime, a arguments) (lua.LValue, error) {
-	path, err := a.text(1, "artifact", "the path")
+	path, err := a.checkedText(1, "artifact", "the path", checked.Path)
 	if err != nil {
 		return nil, err
 	}

@@ -203,7 +203,7 @@ func TestStdlibMirror(t *testing.T) {
 
 	w := newWorkshop(t)
 	j, log := runOne(t, w, `(local {: mirror} (require :quire.stdlib))
-(local opts {:url "u" :auth-header "Authorization: Basic x" :sha "s" :tag "t" :git-dir "g"})
+(local opts {:url "u" :auth-header "Authorization: Basic x" :sha "5" :tag "t" :git-dir "g"})
 (runtime.log (mirror opts))
 (set opts.refs ["refs/heads/main"])
 (runtime.log (mirror opts)) {}`)
@@ -212,8 +212,8 @@ func TestStdlibMirror(t *testing.T) {
 		t.Errorf("log %q, want %q", log, want)
 	}
 	want := []Mirror{
-		{URL: "u", AuthHeader: "Authorization: Basic x", SHA: "s", Tag: "t", GitDir: "g", TagOnly: true},
-		{URL: "u", AuthHeader: "Authorization: Basic x", SHA: "s", Tag: "t", GitDir: "g", Refs: []string{"refs/heads/main"}},
+		{URL: "u", AuthHeader: "Authorization: Basic x", SHA: "5", Tag: "t", GitDir: "g", TagOnly: true},
+		{URL: "u", AuthHeader: "Authorization: Basic x", SHA: "5", Tag: "t", GitDir: "g", Refs: []string{"refs/heads/main"}},
 	}
 	if !reflect.DeepEqual(w.mirrors, want) {
 		t.Errorf("mirrored %+v", w.mirrors)

@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"quire/internal/checked"
 )
 
 // Bounds of one pipeline, far above what anybody writes and low enough that a
@@ -24,7 +26,9 @@ type recorder struct {
 	jobs     []*registered
 	byID     map[string]*registered
 	image    *imageForm
+	images   map[checked.Image]bool // of jobs
 	caches   []Cache
+	cached   []cachedPath // all paths of caches
 	services []Service
 	named    map[string]call // caches and services: where each name was first used
 	faults   []placed
@@ -42,7 +46,7 @@ type registered struct {
 }
 
 type imageForm struct {
-	name string
+	name checked.Image
 	at   call
 }
 
@@ -62,7 +66,7 @@ type placed struct {
 }
 
 func newRecorder() *recorder {
-	return &recorder{byID: map[string]*registered{}, named: map[string]call{}}
+	return &recorder{byID: map[string]*registered{}, named: map[string]call{}, images: map[checked.Image]bool{}}
 }
 
 // forms are the functions of quire.ci while the pipeline is loaded.
@@ -265,7 +269,8 @@ func (r *recorder) jobFromOptions(at call, job *Job, t *lua.LTable) {
 	job.Retries = f.count("retries", maxRetries)
 	job.AllowFailure = f.boolean("allow-failure", false)
 	job.Interruptible = f.boolean("interruptible", true)
-	job.Image = f.text("image")
+	job.Image = f.image("image")
+	r.useImage(at, job.Image)
 	job.Env = f.environment("env")
 	for _, bad := range f.faults {
 		r.fault(at, part{argument: 2, field: bad.key, key: bad.unknown}, fmt.Sprintf("Job '%s': %s.", job.ID, bad.message), bad.advice)

@@ -321,7 +321,7 @@ func TestOptionsReachTheHost(t *testing.T) {
 	if out.State != event.RunSucceeded {
 		t.Fatal(out.Reason)
 	}
-	if want := (Call{Job: "x", Attempt: 1, Image: "img", Env: map[string]string{"A": "1"}}); !reflect.DeepEqual(w.calls[0], want) {
+	if want := (Call{Job: "x", Attempt: 1, Image: image(t, "img"), Env: map[string]string{"A": "1"}}); !reflect.DeepEqual(w.calls[0], want) {
 		t.Errorf("%+v", w.calls[0])
 	}
 }

@@ -124,6 +124,13 @@ func (r *Repo) ResolveRef(name string) (oid string, found bool, err error) {
 	if name != "HEAD" && !strings.HasPrefix(name, "refs/") {
 		return "", false, fmt.Errorf("resolve ref %s: want a full name, refs/…, or HEAD", name)
 	}
+	if name != "HEAD" {
+		// rev-parse would take more than a name (main^{tree}, main:file, a..b), and
+		// go-git opens a file of that name.
+		if why := unusableName(strings.TrimPrefix(name, "refs/")); why != "" {
+			return "", false, fmt.Errorf("resolve ref %q: git takes no such name: %s", name, why)
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = r.do(func(s source) error {

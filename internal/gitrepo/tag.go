@@ -93,33 +93,47 @@ func (r *Repo) tagOn(name, commit string) (string, error) {
 func CheckTagName(name string) error {
 	bad := func(why string) error { return fmt.Errorf("malformed tag name %q: %s", name, why) }
 	switch {
-	case name == "":
-		return bad("it is empty")
 	case name == "HEAD":
 		return bad("git keeps this name for itself")
 	case strings.HasPrefix(name, "-"):
 		return bad("it starts with a dash")
+	}
+	if why := unusableName(name); why != "" {
+		return bad(why)
+	}
+	for _, part := range strings.Split(name, "/") {
+		if len(part) > 250 {
+			return bad("a part of it is longer than a file name may be")
+		}
+	}
+	return nil
+}
+
+// unusableName says why git takes no ref of a name, which is given without its
+// first part, by the rules of git-check-ref-format(1); "" if it does.
+func unusableName(name string) string {
+	switch {
+	case name == "":
+		return "it is empty"
 	case strings.Contains(name, ".."), strings.Contains(name, "@{"), name == "@":
-		return bad("git reads \"..\", \"@{\" and \"@\" as something else")
+		return "git reads \"..\", \"@{\" and \"@\" as something else"
 	case strings.HasSuffix(name, "."):
-		return bad("it ends with a dot")
+		return "it ends with a dot"
 	}
 	for i := range len(name) {
 		if c := name[i]; c < ' ' || c == 0x7f || strings.IndexByte(" ~^:?*[\\", c) >= 0 {
-			return bad(fmt.Sprintf("it holds the character %q", c))
+			return fmt.Sprintf("it holds the character %q", c)
 		}
 	}
 	for _, part := range strings.Split(name, "/") {
 		switch {
 		case part == "":
-			return bad("it has an empty part between slashes")
+			return "it has an empty part between slashes"
 		case strings.HasPrefix(part, "."):
-			return bad("a part of it starts with a dot")
+			return "a part of it starts with a dot"
 		case strings.HasSuffix(part, ".lock"):
-			return bad("a part of it ends with .lock")
-		case len(part) > 250:
-			return bad("a part of it is longer than a file name may be")
+			return "a part of it ends with .lock"
 		}
 	}
-	return nil
+	return ""
 }

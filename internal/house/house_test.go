@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"hooks":              {"internal/event", "internal/config", "internal/spool", "internal/runlog"},
 	"hooks/install":      {"hooks"},
 	"cmd/demo":           {"mirror/forgetest"},
-	"pipeline":           {"fennel", "fennel/vm", "internal/secret", "internal/event"},
+	"pipeline":           {"fennel", "fennel/vm", "internal/secret", "internal/event", "internal/checked"},
 	"mirror":             {"internal/event", "internal/secret", "internal/gitrepo", "internal/store"},
 	"mirror/forgetest":   {},
 	"fennel":             {"fennel/vm", "fennel/luacode"},
@@ -27,11 +27,12 @@ var mayImport = map[string][]string{
 	"fennel/luacode":     {},
 	"internal/worker":    {"internal/event", "internal/store", "internal/spool", "internal/runlog", "internal/gitrepo", "internal/executor", "internal/executor/docker", "internal/notify", "internal/secret", "mirror", "internal/config"},
 	"internal/supervise": {"pipeline", "internal/executor", "internal/executor/choose", "mirror", "internal/secret", "internal/store", "internal/event", "internal/gitrepo", "internal/runlog", "internal/config"},
-	"internal/executor":  {"internal/secret", "internal/executor/host", "internal/executor/bwrap", "internal/executor/docker"},
+	"internal/executor":  {"internal/secret", "internal/checked", "internal/executor/host", "internal/executor/bwrap", "internal/executor/docker"},
 	"internal/secret":    {"internal/config", "internal/event"},
 	"internal/store":     {"internal/event"},
 	"internal/gitrepo":   {},
 	"internal/event":     {},
+	"internal/checked":   {},
 	"internal/config":    {},
 	"internal/spool":     {"internal/event"},
 	"internal/runlog":    {"internal/event"},
@@ -110,7 +111,7 @@ func TestExecutorsStandApart(t *testing.T) {
 	for _, p := range list(t, "./internal/executor/...") {
 		for _, imp := range p.Imports {
 			dep, ok := ours(imp)
-			if ok && dep != "internal/secret" && !strings.HasPrefix(dep, "internal/executor") {
+			if ok && dep != "internal/secret" && dep != "internal/checked" && !strings.HasPrefix(dep, "internal/executor") {
 				t.Errorf("%s imports %s", p.ImportPath, dep)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"quire/internal/executor"
 	"quire/internal/runlog"
@@ -32,11 +33,8 @@ func (s *supervision) caches(p *pipeline.Pipeline, use string) ([]executor.Mount
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return nil, fmt.Errorf("cache %s: %w", c.Name, err)
 			}
-			target := filepath.Clean(path)
-			if !filepath.IsAbs(target) {
-				if !filepath.IsLocal(target) {
-					return nil, fmt.Errorf("cache %s: the path %s leads out of the workspace", c.Name, path)
-				}
+			target := path.String()
+			if !path.Absolute() {
 				if err := s.exclude(target); err != nil {
 					return nil, fmt.Errorf("cache %s: %w", c.Name, err)
 				}
@@ -60,11 +58,21 @@ func (s *supervision) exclude(target string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "/%s\n", target)
+	_, err = fmt.Fprintf(f, "/%s\n", excludePattern(target))
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
 	return err
+}
+
+// excludePattern writes a path as gitignore(5) reads it back. That it is one line
+// is checked.CachePath's doing.
+func excludePattern(path string) string {
+	path = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	if strings.HasSuffix(path, " ") {
+		path = strings.TrimSuffix(path, " ") + `\ ` // else it is taken for white space at the end
+	}
+	return path
 }
 
 func (s *supervision) linkCache(target, dir string) error {

@@ -23,7 +23,7 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 	j := s.journal
 	spec := executor.Spec{
 		RunID: s.run.ID, GitDir: s.run.GitDir, Workspace: s.workspace, RunDir: string(s.dir),
-		Image: p.Image, DefaultImage: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
+		Image: p.Image.String(), DefaultImage: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
 		Limits: executor.Limits{CPU: s.cfg.Limits.CPU, Memory: int64(s.cfg.Limits.Memory), PIDs: s.cfg.Limits.PIDs},
 		Grace:  s.cfg.KillGrace.D(),
 		Hidden: hidden(s.cfg, s.run.GitDir),
@@ -43,7 +43,7 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 		return nil, err
 	}
 	for _, v := range p.Services {
-		spec.Services = append(spec.Services, executor.Service{Name: v.Name, Image: v.Image, Env: appendEnv(nil, v.Env), Ready: v.Ready})
+		spec.Services = append(spec.Services, executor.Service{Name: v.Name.String(), Image: v.Image.String(), Env: appendEnv(nil, v.Env), Ready: v.Ready})
 	}
 	x, err := s.newExecutor(ctx, rule.Use, spec)
 	if err != nil {

@@ -95,7 +95,7 @@ func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command
 		timeout = wall
 	}
 	exit, err := w.exec.Exec(ctx, executor.Command{
-		Argv: argv, Env: w.environment(call, cmd), Dir: cmd.Dir, Stdin: cmd.Stdin, Timeout: timeout, Image: call.Image,
+		Argv: argv, Env: w.environment(call, cmd), Dir: cmd.Dir, Stdin: cmd.Stdin, Timeout: timeout, Image: call.Image.String(),
 	}, out, errw)
 	out.end()
 	errw.end()

@@ -36,6 +36,9 @@ type sandbox struct {
 // New makes the executor of one run, or says what to install. It makes this
 // process a subreaper.
 func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
+	if err := executor.Check(spec); err != nil {
+		return nil, err
+	}
 	group, err := procs.OpenCgroup(spec.RunID)
 	if err != nil {
 		group = nil // the commands' other marks must do
@@ -90,7 +93,7 @@ func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err err
 // Exec runs a command in a sandbox of its own. /tmp and the home directory are
 // the run's: what one command leaves there the next one finds.
 func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
-	if err := local.Check(c.Argv, c.Env); err != nil {
+	if err := executor.CheckCommand(c); err != nil {
 		return executor.Exit{}, err
 	}
 	l := s.layout.withHome(c.Env, filepath.Join(s.private, "home"))
@@ -178,6 +181,12 @@ func (s *sandbox) options(l layout, dir string, env []string) []string {
 // optionsFile is a file in memory with the options. On the command line
 // everybody on the machine could read the command's environment.
 func optionsFile(options []string) (*os.File, error) {
+	for _, o := range options {
+		// It ends an option in the file: what follows would be options of its own.
+		if strings.IndexByte(o, 0) >= 0 {
+			return nil, fmt.Errorf("the sandbox's options: %.60q holds a zero byte", o)
+		}
+	}
 	fd, err := unix.MemfdCreate("bwrap", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox's options: %w", err)

@@ -40,6 +40,20 @@ func open(t testing.TB, spec executor.Spec) executor.Executor {
 	return x
 }
 
+func TestHostileSpecs(t *testing.T) {
+	needBwrap(t)
+	executortest.Specs(t, newBwrap)
+}
+
+// The option file ends an option at a zero byte; whatever was checked before,
+// none is written with one in it.
+func TestNoOptionHoldsAZeroByte(t *testing.T) {
+	if f, err := bwrap.OptionsFile([]string{"--bind", "/x", "/c\x00--bind\x00/\x00/host"}); err == nil {
+		f.Close()
+		t.Error("an option with a zero byte was written")
+	}
+}
+
 func TestConformance(t *testing.T) {
 	needBwrap(t)
 	t.Run("with a cgroup", func(t *testing.T) { executortest.Run(t, traits, open) })

@@ -48,6 +48,9 @@ func WithHelper(path string) Option { return func(d *Executor) { d.helper = path
 // the services and the run's container. An error says what to install, start
 // or correct.
 func New(ctx context.Context, spec executor.Spec, options ...Option) (_ *Executor, err error) {
+	if err := executor.Check(spec); err != nil {
+		return nil, err
+	}
 	if spec.Progress == nil {
 		spec.Progress = func(string) {}
 	}

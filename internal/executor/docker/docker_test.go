@@ -176,6 +176,10 @@ func start(t testing.TB, spec executor.Spec) executor.Executor {
 	return x
 }
 
+func TestHostileSpecs(t *testing.T) {
+	executortest.Specs(t, func(spec executor.Spec) (executor.Executor, error) { return docker.New(t.Context(), spec) })
+}
+
 func TestConformance(t *testing.T) {
 	engine(t)
 	executortest.Run(t, executortest.Traits{Path: "/bin", Extra: []string{"HOME", "HOSTNAME"}}, open)

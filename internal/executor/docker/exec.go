@@ -23,7 +23,7 @@ import (
 
 // Exec runs a command in the container of its image.
 func (d *Executor) Exec(ctx context.Context, c executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
-	if err := local.Check(c.Argv, c.Env); err != nil {
+	if err := executor.CheckCommand(c); err != nil {
 		return executor.Exit{}, err
 	}
 	if ctx.Err() != nil {

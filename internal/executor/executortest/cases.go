@@ -230,8 +230,12 @@ func (s *suite) refusals(t *testing.T) {
 		{"no interpreter", []string{"./script"}, env, "script"},
 		{"an empty word", []string{""}, env, "empty"},
 		{"no words", nil, env, "empty"},
-		{"a NUL in an argument", []string{"echo", "a\x00b"}, env, "NUL"},
-		{"a NUL in the environment", []string{"echo"}, []string{"X=a\x00b"}, "NUL"},
+		{"a NUL in an argument", []string{"echo", "a\x00b"}, env, "zero byte"},
+		{"a NUL in the environment", []string{"echo"}, []string{"X=a\x00b"}, "zero byte"},
+		{"a NUL in a variable's name", []string{"echo"}, []string{"X\x00--bind=b"}, "control character"},
+		{"no name", []string{"echo"}, []string{"=x"}, "empty"},
+		{"an argument that is too long", []string{"echo", strings.Repeat("x", 128<<10)}, env, "131071"},
+		{"arguments that are too many", slices.Repeat([]string{strings.Repeat("x", 100_000)}, 20), env, "1572864"},
 		{"no assignment", []string{"echo"}, []string{"X"}, "NAME=VALUE"},
 		{"nothing in PATH", []string{"echo"}, []string{"PATH=/nowhere"}, "/nowhere"},
 	} {
@@ -244,6 +248,15 @@ func (s *suite) refusals(t *testing.T) {
 				t.Errorf("something ran: %q", o.out)
 			}
 		})
+	}
+	for _, dir := range []string{"a\x00--bind\x00/\x00/host", strings.Repeat("x", 5000)} {
+		o := p.run(t.Context(), executor.Command{Argv: []string{"pwd"}, Env: env, Dir: dir})
+		if o.fault == nil || !strings.Contains(o.fault.Error(), "working directory") || strings.ContainsAny(o.fault.Error(), "\x00\n") {
+			t.Errorf("working directory %.20q: %+v", dir, o)
+		}
+	}
+	if o := p.run(t.Context(), executor.Command{Argv: []string{"true"}, Env: env, Image: "a\x00b"}); o.fault == nil {
+		t.Errorf("an image's name with a zero byte: %+v", o)
 	}
 	if o := p.sh(t, "echo still here"); o.out != "still here\n" {
 		t.Errorf("after refusals: %+v", o)

@@ -20,6 +20,9 @@ type host struct {
 // New makes the executor of one run. It makes this process the run's
 // supervisor (procs.Supervise).
 func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
+	if err := executor.Check(spec); err != nil {
+		return nil, err
+	}
 	if err := procs.Supervise(spec.RunID); err != nil {
 		return nil, err
 	}
@@ -39,7 +42,7 @@ func over(spec executor.Spec, group *procs.Cgroup) (executor.Executor, error) {
 }
 
 func (h *host) Exec(ctx context.Context, c executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
-	if err := local.Check(c.Argv, c.Env); err != nil {
+	if err := executor.CheckCommand(c); err != nil {
 		return executor.Exit{}, err
 	}
 	var view local.View // the machine as it is

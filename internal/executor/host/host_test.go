@@ -10,6 +10,10 @@ import (
 	"quire/internal/executor/procs"
 )
 
+func TestHostileSpecs(t *testing.T) {
+	executortest.Specs(t, func(spec executor.Spec) (executor.Executor, error) { return host.New(t.Context(), spec) })
+}
+
 func open(t testing.TB, spec executor.Spec) executor.Executor {
 	t.Helper()
 	x, err := host.New(t.Context(), spec)

@@ -188,32 +188,3 @@ func reason(err error) error {
 }
 
 func isTextBusy(err error) bool { return errors.Is(err, unix.ETXTBSY) }
-
-// Check refuses what no kernel can carry: a NUL ends a string there.
-func Check(argv, env []string) error {
-	if len(argv) == 0 {
-		return errors.New("an empty command")
-	}
-	for _, s := range argv {
-		if strings.IndexByte(s, 0) >= 0 {
-			return fmt.Errorf("%q: an argument cannot hold a NUL byte: pass it by :stdin or a file", clip(s))
-		}
-	}
-	for _, s := range env {
-		name, _, found := strings.Cut(s, "=")
-		if !found || name == "" {
-			return fmt.Errorf("environment %q: not NAME=VALUE", clip(s))
-		}
-		if strings.IndexByte(s, 0) >= 0 {
-			return fmt.Errorf("environment variable %s: its value cannot hold a NUL byte", clip(name))
-		}
-	}
-	return nil
-}
-
-func clip(s string) string {
-	if len(s) > 60 {
-		return s[:60] + "…"
-	}
-	return s
-}
