@@ -1,0 +1,146 @@
+// Package runner says who the runner of a repository is: the user under whom its
+// pushes are run, whoever pushes. The answer stands in quire.toml in the
+// repository's directory, which `quire install` writes, and is only as good as
+// the file's owner; see docs/users.md.
+//
+// It links the standard library and a TOML reader, because the hook asks at
+// every push.
+package runner
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// File is the name of the record in the repository's directory.
+const File = "quire.toml"
+
+// Drop is the name of the directory in the repository's directory into which
+// users other than the runner put their pushes when nobody listens on the
+// socket. Others may put files in, and neither list nor remove what is there.
+const (
+	Drop     = "quire-drop"
+	DropMode = 0o1733 // as chmod(2) has it: sticky, rwx-wx-wx
+)
+
+// maxFile is far more than a record takes.
+const maxFile = 64 << 10
+
+// Runner is who runs a repository's pipelines, and where that user keeps things.
+type Runner struct {
+	Name     string // for people; "" if no record names it
+	UID      int
+	Config   string // the runner's configuration file; "": where quire looks by itself
+	StateDir string // "": as the configuration says
+	Socket   string // where pushes of other users are handed over; "": nowhere, the drop directory serves
+	Reason   string // why root is the runner of another user's repository
+	Off      bool   // the repository was uninstalled, and a hook that it shares with others is still called
+
+	// Recorded is false if there is no record that counts. Then the runner is
+	// the owner of the repository's directory, and only UID is known.
+	Recorded bool
+	// Ignored says why a quire.toml that is there does not count; "" if it does,
+	// or if there is none.
+	Ignored string
+}
+
+// Of finds the runner of the repository at gitDir. A record that belongs to
+// somebody who has no say is ignored. One that counts and cannot be read or
+// understood is an error: to go on with the directory's owner could run other
+// people's code as the wrong user.
+func Of(gitDir string) (Runner, error) {
+	dir, err := os.Stat(gitDir)
+	if err != nil {
+		return Runner{}, fmt.Errorf("find the repository's runner: %w", err)
+	}
+	r := Runner{UID: ownerOf(dir)}
+	path := filepath.Join(gitDir, File)
+	// Not to wait for the other end of a pipe, and not to follow a link: in a
+	// shared repository every member of the group can put either here.
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	switch err {
+	case nil:
+	case syscall.ENOENT:
+		return r, nil
+	case syscall.ELOOP:
+		r.Ignored = path + " is a symbolic link"
+		return r, nil
+	default:
+		return r, fmt.Errorf("find the repository's runner: %w", &os.PathError{Op: "open", Path: path, Err: err})
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return r, fmt.Errorf("find the repository's runner: %w", err)
+	}
+	if r.Ignored = distrusted(path, st, r.UID); r.Ignored != "" {
+		return r, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return r, fmt.Errorf("find the repository's runner: %w", err)
+	}
+	rec, err := parse(string(text))
+	if err != nil {
+		return r, fmt.Errorf("find the repository's runner: %s: %w; run quire install again", path, err)
+	}
+	if why := overreaches(rec, ownerOf(st), r.UID); why != "" {
+		r.Ignored = path + " " + why
+		return r, nil
+	}
+	return rec, nil
+}
+
+// distrusted says why a file is no record, by what the file system tells of it.
+func distrusted(path string, st os.FileInfo, dirOwner int) string {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return path + " has no owner that could be asked for"
+	case !st.Mode().IsRegular():
+		return path + " is not a file"
+	case sys.Uid != 0 && int(sys.Uid) != dirOwner:
+		return fmt.Sprintf("%s belongs to user %d, who is neither root nor the repository's owner", path, sys.Uid)
+	case sys.Nlink != 1:
+		// A second name could be that of a file which its owner made for
+		// something else.
+		return path + " has more than one name"
+	case st.Mode().Perm()&0o022 != 0:
+		return fmt.Sprintf("%s may be written by others (mode %04o)", path, st.Mode().Perm())
+	case st.Size() > maxFile:
+		return path + " is too large"
+	}
+	return ""
+}
+
+// overreaches says what a record asks for that its owner cannot give.
+func overreaches(r Runner, fileOwner, dirOwner int) string {
+	switch {
+	case fileOwner != 0 && r.UID != fileOwner:
+		return fmt.Sprintf("names the user %d as runner, which only root can do", r.UID)
+	case r.UID == 0 && dirOwner != 0 && strings.TrimSpace(r.Reason) == "":
+		return "names root as runner of another user's repository and gives no reason"
+	}
+	return ""
+}
+
+func ownerOf(st os.FileInfo) int {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		return int(sys.Uid)
+	}
+	return -1
+}
+
+// Who is the runner as a sentence names it.
+func (r Runner) Who() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return "user " + strconv.Itoa(r.UID)
+}
