@@ -78,7 +78,7 @@ const renewBefore = 10 * time.Minute
 
 // token mints a token for the repository at the API base, or gives the one that
 // was minted for it before and lives long enough.
-func (t *appTokens) token(ctx context.Context, a *app, base, owner, repo string, scrub func(string) string, now time.Time) (string, error) {
+func (t *appTokens) token(ctx context.Context, a *app, base, owner, repo string, way passage, scrub func(string) string, now time.Time) (string, error) {
 	key := strings.Join([]string{base, a.id, strconv.FormatInt(a.installation, 10), owner, repo}, "\n")
 	t.mu.Lock()
 	have := t.by[key]
@@ -95,7 +95,7 @@ func (t *appTokens) token(ctx context.Context, a *app, base, owner, repo string,
 	if have.value != "" && have.expires.Sub(now) > renewBefore {
 		return have.value, nil
 	}
-	value, expires, err := a.mint(ctx, base, owner, repo, scrub, now)
+	value, expires, err := a.mint(ctx, base, owner, repo, way, scrub, now)
 	if err != nil {
 		return "", fmt.Errorf("GitHub App %s: %w", a.id, err)
 	}
@@ -119,12 +119,12 @@ func (t *appTokens) forget(value string) {
 }
 
 // mint asks for a token of the App's installation.
-func (a *app) mint(ctx context.Context, base, owner, repo string, scrub func(string) string, now time.Time) (token string, expires time.Time, err error) {
+func (a *app) mint(ctx context.Context, base, owner, repo string, way passage, scrub func(string) string, now time.Time) (token string, expires time.Time, err error) {
 	proof, err := a.proof(now)
 	if err != nil {
 		return "", expires, err
 	}
-	at, err := newAPI(base, proof, scrub)
+	at, err := newAPI(base, proof, way, scrub)
 	if err != nil {
 		return "", expires, err
 	}

@@ -47,8 +47,9 @@ const (
 	ClassServer        Class = "server" // 5xx, or a remote that broke off
 	ClassRemoteFull    Class = "remote-full"
 	ClassStalled       Class = "stalled"
-	ClassLocal         Class = "local"   // this machine
-	ClassRetired       Class = "retired" // no configuration and no pipeline asks for the target any more
+	ClassLocal         Class = "local"       // this machine
+	ClassNotAllowed    Class = "not-allowed" // the operator lets no pipeline push there, see Wall
+	ClassRetired       Class = "retired"     // no configuration and no pipeline asks for the target any more
 	ClassUnknown       Class = "unknown"
 )
 
@@ -266,6 +267,7 @@ var advice = map[Class]string{
 	ClassStalled:       "The server took or sent nothing for two minutes; the delivery is tried again.",
 	ClassRemoteFull:    "Make room on the server's disk; the delivery is tried again.",
 	ClassLocal:         "Look at this machine's memory and process limits.",
+	ClassNotAllowed:    doAllow,
 	ClassRetired:       "Put the [[mirror]] back, or forget the target: quire mirror forget",
 	ClassUnknown:       "The delivery is tried again; what git said is above.",
 }

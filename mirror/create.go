@@ -25,7 +25,7 @@ func (d *delivery) mint(ctx context.Context, c credential) (credential, error) {
 		return c, err
 	}
 	scrub := func(s string) string { return c.scrub(s, d.req.Target.Secret) }
-	c.token, err = d.apps.token(ctx, c.app, base, owner, name, scrub, d.now())
+	c.token, err = d.apps.token(ctx, c.app, base, owner, name, d.way, scrub, d.now())
 	if err != nil {
 		if status(err) != 0 && !transientAPI(err) {
 			return c, err // the App, its key or its installation is wrong
@@ -48,7 +48,7 @@ func (d *delivery) renewToken(ctx context.Context, moves []*move) bool {
 	if err != nil || cred.token == d.cred.token {
 		return false // that the old one was not accepted says enough
 	}
-	sess, err := openSession(d.req.GitDir, d.to, cred, d.req.Target.Secret, d.knownHosts())
+	sess, err := openSession(d.req.GitDir, d.to, d.way, cred, d.req.Target.Secret, d.knownHosts())
 	if err != nil {
 		return false
 	}
@@ -59,7 +59,7 @@ func (d *delivery) renewToken(ctx context.Context, moves []*move) bool {
 
 // forge is the API of the delivery's target.
 func (d *delivery) forge() (forge, error) {
-	return forgeOf(d.req.Target, d.to, d.cred.token, func(s string) string { return d.cred.scrub(s, d.req.Target.Secret) })
+	return forgeOf(d.req.Target, d.to, d.way, d.cred.token, func(s string) string { return d.cred.scrub(s, d.req.Target.Secret) })
 }
 
 // makeRepository makes the target's repository if the push found none there and
@@ -170,6 +170,9 @@ func (e *Engine) forgeFor(ctx context.Context, req Request) (f forge, name strin
 	}
 	if kindOf(req.Target, d.to) == "" && req.Target.API == "" {
 		return nil, name, errNoForge
+	}
+	if err := d.pass(ctx); err != nil {
+		return nil, name, err
 	}
 	if d.cred, err = d.credential(ctx); err != nil {
 		return nil, name, err

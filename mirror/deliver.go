@@ -43,6 +43,7 @@ type delivery struct {
 	*Engine
 	req     Request
 	to      remote
+	way     passage
 	cred    credential
 	report  Report
 	pusher  *pusher
@@ -71,6 +72,9 @@ func (d *delivery) run(ctx context.Context) (err error) {
 	if err := d.wants(); err != nil {
 		return d.failAll(ClassBadTarget, err)
 	}
+	if done, err := d.admitted(ctx); done {
+		return err
+	}
 	d.openAhead()
 	d.tag()
 	if d.req.Seq == "" {
@@ -95,16 +99,49 @@ func (d *delivery) run(ctx context.Context) (err error) {
 	return d.settle(ctx)
 }
 
+// admitted asks the wall about a pipeline's target. What it refuses is done with:
+// of a request nothing is recorded; what the ledger holds from before is refused.
+func (d *delivery) admitted(ctx context.Context) (done bool, err error) {
+	if !d.req.Target.Asked {
+		return false, nil
+	}
+	hasSecret := d.req.Target.Secret != "" || d.req.Credential.Reveal() != ""
+	d.way, err = d.admit(ctx, d.req.GitDir, d.req.Wall, d.to, hasSecret)
+	c, _, ours := refusal(err)
+	switch {
+	case err == nil:
+		return false, nil
+	case !ours:
+		return true, err
+	case len(d.req.Refs) > 0 || d.req.Tag != nil:
+		return true, d.failAll(c, err)
+	}
+	unlock, _, err2 := d.lock(ctx, true)
+	if err2 != nil {
+		return true, err2
+	}
+	defer unlock()
+	return true, d.blocked(ctx, c, err)
+}
+
 // failAll is a report in which nothing could be tried.
 func (d *delivery) failAll(c Class, err error) error {
 	for _, w := range d.req.Refs {
-		d.add(Result{Ref: w.Ref, OID: w.OID, Status: Refused, Class: c, Detail: err.Error(), Advice: d.advice(c, w.Ref)})
+		d.add(Result{Ref: w.Ref, OID: w.OID, Status: Refused, Class: c, Detail: err.Error(), Advice: d.adviceFor(c, err, w.Ref)})
 	}
 	if d.req.Tag != nil {
 		ref := "refs/tags/" + d.req.Tag.Name
-		d.add(Result{Ref: ref, OID: d.req.Tag.Commit, Status: Refused, Class: c, Detail: err.Error(), Advice: d.advice(c, ref)})
+		d.add(Result{Ref: ref, OID: d.req.Tag.Commit, Status: Refused, Class: c, Detail: err.Error(), Advice: d.adviceFor(c, err, ref)})
 	}
 	return nil
+}
+
+// adviceFor is the error's own advice, or else that of its class.
+func (d *delivery) adviceFor(c Class, err error, ref string) string {
+	if _, do, ok := refusal(err); ok && do != "" {
+		return do
+	}
+	return d.advice(c, ref)
 }
 
 func (d *delivery) advice(c Class, ref string) string {
@@ -216,6 +253,11 @@ func (e *Engine) lockPath(url string) string {
 // settle pushes what is owed, with pauses, until it has landed, is refused, or
 // the pauses are used up. The target's lock is held.
 func (d *delivery) settle(ctx context.Context) error {
+	var err error
+	if d.way, err = d.way.lookUp(ctx, d.to); err != nil {
+		c, _, _ := refusal(err)
+		return d.blocked(ctx, c, err)
+	}
 	cred, err := d.credential(ctx)
 	var unfetched *unfetchedError
 	if errors.As(err, &unfetched) {
@@ -225,7 +267,10 @@ func (d *delivery) settle(ctx context.Context) error {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
 	d.cred = cred
-	sess, err := openSession(d.req.GitDir, d.to, d.cred, d.req.Target.Secret, d.knownHosts())
+	sess, err := openSession(d.req.GitDir, d.to, d.way, d.cred, d.req.Target.Secret, d.knownHosts())
+	if c, _, ok := refusal(err); ok {
+		return d.blocked(ctx, c, err)
+	}
 	if err != nil {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
@@ -375,6 +420,7 @@ func (d *delivery) blocked(ctx context.Context, c Class, cause error) error {
 	done := map[string]Result{}
 	for _, m := range moves {
 		p.refuse(m, refusedOrPending(c), c, cause.Error())
+		m.result.Advice = d.adviceFor(c, cause, m.d.Ref)
 		if d.req.Target.Auth == unrecorded {
 			m.result.Status = Refused
 		}

@@ -108,7 +108,7 @@ func ownerAndName(to remote) (owner, name string, err error) {
 }
 
 // forgeOf makes the forge's client for a target.
-func forgeOf(t Target, to remote, token string, scrub func(string) string) (forge, error) {
+func forgeOf(t Target, to remote, way passage, token string, scrub func(string) string) (forge, error) {
 	kind := kindOf(t, to)
 	base, err := apiBase(t, to, kind)
 	if err != nil {
@@ -121,7 +121,7 @@ func forgeOf(t Target, to remote, token string, scrub func(string) string) (forg
 	if token == "" {
 		return nil, errors.New("the forge's API needs a token, and the mirror's secret is none")
 	}
-	a, err := newAPI(base, token, scrub)
+	a, err := newAPI(base, token, way, scrub)
 	if err != nil {
 		return nil, err
 	}

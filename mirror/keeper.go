@@ -57,6 +57,10 @@ type KeeperOptions struct {
 	// Secret reveals the secret that a target names. It is asked at each attempt.
 	Secret func(ctx context.Context, gitDir, name string) (secret.Value, error)
 
+	// Wall bounds the targets that a repository's pipelines asked for. It is asked
+	// at each attempt. nil: nothing is pushed there.
+	Wall func(gitDir string) (Wall, error)
+
 	// Tell is told of each delivery that ended and of each audit that found
 	// something. It is called from several goroutines.
 	Tell func(Notice)
@@ -337,10 +341,26 @@ func (k *Keeper) resolver(gitDir string, t Target) func(context.Context) (secret
 func (k *Keeper) request(t store.MirrorTarget) Request {
 	target := recorded(t)
 	if now, orders := k.standing(t.GitDir, t.URL); len(orders) > 0 {
-		now.Asked = target.Asked
-		target = now
+		target = now // the operator's own: no wall
 	}
-	return Request{GitDir: t.GitDir, Target: target, KnownHosts: k.KnownHosts, Resolve: k.resolver(t.GitDir, target)}
+	req := Request{GitDir: t.GitDir, Target: target, KnownHosts: k.KnownHosts, Resolve: k.resolver(t.GitDir, target)}
+	if target.Asked {
+		req.Wall = k.wall(t.GitDir)
+	}
+	return req
+}
+
+// wall is the repository's, or one that lets nothing through.
+func (k *Keeper) wall(gitDir string) Wall {
+	if k.Wall == nil {
+		return Wall{}
+	}
+	w, err := k.Wall(gitDir)
+	if err != nil {
+		k.Tell(Notice{GitDir: gitDir, Err: err})
+		return Wall{}
+	}
+	return w
 }
 
 // deliver works off what is owed at one target.

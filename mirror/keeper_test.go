@@ -30,6 +30,7 @@ func (w *world) keeping(orders ...Order) (*Keeper, <-chan Notice) {
 			return secret.NewValue(token), nil
 		},
 		Tell: func(n Notice) { told <- n },
+		Wall: func(string) (Wall, error) { return HostWall(), nil },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

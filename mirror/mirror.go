@@ -79,6 +79,10 @@ type Request struct {
 	// everything. An older request never takes a ref back behind a newer one.
 	Seq string
 
+	// Wall bounds what a pipeline may ask for; it is not asked about the
+	// operator's own targets (not Asked).
+	Wall Wall
+
 	// KnownHosts are lines of OpenSSH's known_hosts that pin the servers' keys.
 	KnownHosts []string
 

@@ -52,6 +52,7 @@ func (p *pusher) settle(ctx context.Context, moves []*move) {
 // other leases.
 func (p *pusher) once(ctx context.Context, moves []*move) (again []*move) {
 	args := []string{"push", "--porcelain", "--no-verify", "--no-signed", "--no-progress"}
+	args = append(args, p.sess.remoteGit("--receive-pack=", "receive-pack")...)
 	refspecs, err := p.sess.refspecs(moves)
 	if err != nil {
 		for _, m := range moves {
@@ -359,7 +360,8 @@ const fewRefs = 100
 
 // refs reads what the remote has of the named refs, or of all for nil.
 func (s *session) refs(ctx context.Context, names []string) (map[string]string, error) {
-	args := []string{"ls-remote", "--quiet", "--", s.to.url}
+	args := append([]string{"ls-remote", "--quiet"}, s.remoteGit("--upload-pack=", "upload-pack")...)
+	args = append(args, "--", s.to.url)
 	if len(names) > 0 && len(names) <= fewRefs {
 		args = append(args, names...) // a full name matches itself, and x/refs/… which is dropped below
 	}

@@ -23,6 +23,9 @@ type remote struct {
 // colon makes it a path, as git reads it (git-push(1), "GIT URLS").
 var scp = regexp.MustCompile(`^(?:([A-Za-z0-9._-]+)@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*):(.+)$`)
 
+// maxURL is far above any address of a repository.
+const maxURL = 2048
+
 // parseRemote refuses what git would run as a program (ext::, other helpers),
 // what it would take for an option, and a URL that holds a password.
 func parseRemote(raw string) (remote, error) {
@@ -32,6 +35,8 @@ func parseRemote(raw string) (remote, error) {
 	switch {
 	case raw == "":
 		return remote{}, fmt.Errorf("mirror url is empty")
+	case len(raw) > maxURL:
+		return remote{}, fmt.Errorf("mirror url is longer than %d bytes", maxURL)
 	case strings.HasPrefix(raw, "-"):
 		return bad("it starts with a dash")
 	case strings.ContainsFunc(raw, func(r rune) bool { return r < ' ' || r == 0x7f }):
@@ -43,6 +48,9 @@ func parseRemote(raw string) (remote, error) {
 		m := scp.FindStringSubmatch(raw)
 		if m == nil || strings.HasPrefix(m[3], ":") {
 			return bad("want https://…, ssh://…, host:path, file:///… or an absolute path")
+		}
+		if strings.HasPrefix(m[1], "-") || strings.HasPrefix(m[3], "-") {
+			return bad("the user or the path starts with a dash")
 		}
 		return remote{url: raw, kind: "ssh", user: m[1], host: strings.Trim(m[2], "[]"), path: strings.TrimPrefix(m[3], "/")}, nil
 	}
@@ -78,6 +86,11 @@ func parseRemote(raw string) (remote, error) {
 	}
 	if r.kind != "file" && (r.host == "" || strings.HasPrefix(r.host, "-")) {
 		return bad("it names no host")
+	}
+	// Where the host ends must be the same to every program that reads the URL.
+	authority, _, _ := strings.Cut(raw[strings.Index(raw, "://")+3:], "/")
+	if strings.Count(authority, "@") > 1 || strings.ContainsAny(authority, `\ ?#"'<>`) {
+		return bad("it cannot be told where its host begins and ends")
 	}
 	if r.path == "" {
 		return bad("it names no repository")

@@ -233,6 +233,12 @@ func TestParseRemote(t *testing.T) {
 		{url: "https://h/r?token=x", bad: "no ? or #"},
 		{url: "https://a:b@h/r", bad: "password"},
 		{url: "https://h/\nr", bad: "control"},
+		{url: "https://h/\x00r", bad: "control"},
+		{url: "h:-r", bad: "dash"},
+		{url: "-u@h:r", bad: "dash"},
+		{url: "ssh://%2DoProxyCommand=x@h/r", bad: "dash"},
+		{url: "https://a@b@h/r", bad: "where its host begins"},
+		{url: "https://h/" + strings.Repeat("r", maxURL), bad: "longer"},
 		{url: "", bad: "empty"},
 	} {
 		r, err := parseRemote(c.url)

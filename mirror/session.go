@@ -28,6 +28,7 @@ type session struct {
 	to     remote
 	cred   credential
 	name   string // the secret's
+	way    passage
 	dir    string
 	env    []string
 
@@ -44,12 +45,15 @@ var passed = []string{
 }
 
 // openSession prepares a session. Close it.
-func openSession(gitDir string, to remote, cred credential, secretName string, knownHosts []string) (*session, error) {
+func openSession(gitDir string, to remote, way passage, cred credential, secretName string, knownHosts []string) (*session, error) {
 	dir, err := privateDir()
 	if err != nil {
 		return nil, fmt.Errorf("mirror: %w", err)
 	}
-	s := &session{gitDir: gitDir, to: to, cred: cred, name: secretName, dir: dir}
+	s := &session{gitDir: gitDir, to: to, cred: cred, name: secretName, way: way, dir: dir}
+	if way.path != "" {
+		s.to.url = way.path
+	}
 	if err := s.prepare(gitDir, knownHosts); err != nil {
 		s.close()
 		return nil, err
@@ -130,6 +134,10 @@ func (s *session) prepare(gitDir string, knownHosts []string) error {
 	case "http":
 		s.env = append(s.env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=/nonexistent", "XDG_CONFIG_HOME=/nonexistent")
 	case "file":
+		if s.way.walled {
+			s.env = append(s.env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "HOME=/nonexistent", "XDG_CONFIG_HOME=/nonexistent")
+			break
+		}
 		// No credential goes anywhere; and the receiving git, with its hooks,
 		// is a child of this one and needs the user's own settings
 		// (safe.directory among them).
@@ -165,12 +173,45 @@ func (s *session) config() []string {
 		if h := s.cred.header; h != "" {
 			pairs = append(pairs, [2]string{"http." + s.to.url + ".extraHeader", h})
 		}
+		if resolve := s.resolve(); resolve != "" {
+			pairs = append(pairs, [2]string{"http.curloptResolve", resolve})
+		}
 	}
 	env := []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(pairs))}
 	for i, p := range pairs {
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, p[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, p[1]))
 	}
 	return env
+}
+
+// resolve has curl connect to the addresses that were judged, in the words of
+// http.curloptResolve (git 2.37; an older git does not know it, and looks the name
+// up once more).
+func (s *session) resolve() string {
+	if len(s.way.pinned) == 0 {
+		return ""
+	}
+	port := s.to.port
+	if port == "" {
+		port = defaultPorts[s.to.scheme()]
+	}
+	var list []string
+	for _, a := range s.way.pinned {
+		if strings.Contains(a, ":") {
+			a = "[" + a + "]"
+		}
+		list = append(list, a)
+	}
+	return s.to.host + ":" + port + ":" + strings.Join(list, ",")
+}
+
+// remoteGit is the option by which git is told what to start at the other end:
+// nothing but for a local target that is not to run anything.
+func (s *session) remoteGit(option, program string) []string {
+	if !s.way.walled || s.to.kind != "file" {
+		return nil
+	}
+	return []string{option + receiver(s.way.path, program)}
 }
 
 // objectsOf is where a git directory keeps its objects: its own, or for a linked

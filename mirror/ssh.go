@@ -29,6 +29,9 @@ func (s *session) prepareSSH(knownHosts []string) error {
 		"ControlPath=none", "PermitLocalCommand=no", "ConnectTimeout=30", "ServerAliveInterval=15", "ServerAliveCountMax=8",
 	}
 	command := "ssh"
+	if s.cred.key == "" && s.way.walled {
+		return &NotAllowedError{"ssh needs a key, and quire's own is not a pipeline's to use", doKey}
+	}
 	if s.cred.key == "" {
 		for _, name := range []string{"HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK"} {
 			if v, ok := os.LookupEnv(name); ok {
@@ -48,8 +51,16 @@ func (s *session) prepareSSH(knownHosts []string) error {
 		options = append(options, "IdentityAgent="+s.agent.path, "IdentityFile=none", "UserKnownHostsFile="+pins,
 			"GlobalKnownHostsFile=/dev/null", "PreferredAuthentications=publickey", "VerifyHostKeyDNS=no")
 	}
+	if len(s.way.pinned) > 0 {
+		// To the address that was judged, under the key that is pinned for the name.
+		name := strings.ToLower(s.to.host)
+		if s.to.port != "" && s.to.port != "22" {
+			name = "[" + name + "]:" + s.to.port
+		}
+		options = append(options, "HostName="+s.way.pinned[0], "HostKeyAlias="+name)
+	}
 	for _, o := range options {
-		command += " -o " + o
+		command += " -o " + quoted(o)
 	}
 	// The directory is of os.MkdirTemp; a TMPDIR with a space or a quote would
 	// need more than the shell's quotes, as ssh splits option values itself.

@@ -88,6 +88,9 @@ func (s survey) why(err error) (Class, string) {
 	var blocked *blockedError
 	var unfetched *unfetchedError
 	var command *commandError
+	if c, _, ok := refusal(err); ok {
+		return c, err.Error()
+	}
 	switch {
 	case errors.As(err, &unfetched):
 		return ClassSecret, err.Error()
@@ -117,11 +120,14 @@ func (e *Engine) survey(ctx context.Context, req Request) (s survey, err error) 
 		s.name = s.to.display()
 	}
 	d := &delivery{Engine: e, req: req, to: s.to}
+	if err := d.pass(ctx); err != nil {
+		return s, err
+	}
 	cred, err := d.credential(ctx)
 	if err != nil {
 		return s, &blockedError{err}
 	}
-	sess, err := openSession(req.GitDir, s.to, cred, req.Target.Secret, d.knownHosts())
+	sess, err := openSession(req.GitDir, s.to, d.way, cred, req.Target.Secret, d.knownHosts())
 	if err != nil {
 		return s, &blockedError{err}
 	}
@@ -130,6 +136,18 @@ func (e *Engine) survey(ctx context.Context, req Request) (s survey, err error) 
 	defer cancel()
 	s.refs, err = sess.refs(limited, nil)
 	return s, err
+}
+
+// pass is the whole way past the wall, for what has no request's refs to refuse.
+func (d *delivery) pass(ctx context.Context) (err error) {
+	if !d.req.Target.Asked {
+		return nil
+	}
+	hasSecret := d.req.Target.Secret != "" || d.req.Credential.Reveal() != ""
+	if d.way, err = d.admit(ctx, d.req.GitDir, d.req.Wall, d.to, hasSecret); err == nil {
+		d.way, err = d.way.lookUp(ctx, d.to)
+	}
+	return err
 }
 
 // rows is all that the ledger has of a target, by ref.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -19,9 +21,10 @@ type api struct {
 	own   string   // the path below the host where the library believes the API: "/api/v4"; "": it takes base as it is
 	token string
 	scrub func(string) string // takes the credential out of a text
+	way   passage
 }
 
-func newAPI(base, token string, scrub func(string) string) (*api, error) {
+func newAPI(base, token string, way passage, scrub func(string) string) (*api, error) {
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, errors.New("the forge's api is no URL")
@@ -29,7 +32,7 @@ func newAPI(base, token string, scrub func(string) string) (*api, error) {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("the forge's api is %s: want https://HOST/PATH, and the credential in the secret", u.Redacted())
 	}
-	return &api{base: u, token: token, scrub: scrub}, nil
+	return &api{base: u, token: token, way: way, scrub: scrub}, nil
 }
 
 // root is what a library with a path of its own is told.
@@ -61,7 +64,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.URL = t.place(req.URL)
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
+	res, err := t.way.roundTripper(req).RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +81,28 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res.Body.Close()
 	res.Body = again{bytes.NewReader(text)}
 	return res, nil
+}
+
+// roundTripper is what makes a call's connection: for a pipeline in a sandbox one
+// that looks at the address it comes to. A proxy's is the operator's.
+func (p passage) roundTripper(req *http.Request) http.RoundTripper {
+	if !p.walled || p.named || throughProxy(req) {
+		return http.DefaultTransport
+	}
+	d := net.Dialer{Timeout: apiTimeout, Control: func(network, address string, _ syscall.RawConn) error { return checkDialed(address) }}
+	return &http.Transport{DialContext: d.DialContext, ForceAttemptHTTP2: true, DisableKeepAlives: true}
+}
+
+func throughProxy(req *http.Request) bool {
+	via, err := http.ProxyFromEnvironment(req)
+	return err != nil || via != nil
+}
+
+// proxied reports whether a remote is reached through the operator's proxy, which
+// looks names up itself.
+func proxied(to remote) bool {
+	req, err := http.NewRequest(http.MethodGet, to.url, nil)
+	return err == nil && throughProxy(req)
 }
 
 // place is where a call of the library's is meant to go: GitLab's and Gitea's

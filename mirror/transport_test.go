@@ -67,7 +67,7 @@ func forgeAt(t *testing.T, kind, url, api string) forge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := forgeOf(Target{URL: url, Forge: kind, API: api}, to, token, scrubToken)
+	f, err := forgeOf(Target{URL: url, Forge: kind, API: api}, to, passage{}, token, scrubToken)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestAPIBaseThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, base := range []string{"git.example.org/api", "ftp://git.example.org", "https://", "https://me:" + token + "@h/api/v3", "https://h/api?x=1", "https://h/#x", "http://h:port/"} {
-		_, err := forgeOf(Target{Forge: "github", API: base}, to, token, scrubToken)
+		_, err := forgeOf(Target{Forge: "github", API: base}, to, passage{}, token, scrubToken)
 		if err == nil || errors.Is(err, errNoForge) || strings.Contains(err.Error(), token) {
 			t.Errorf("%s: %v", base, err)
 		}

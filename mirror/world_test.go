@@ -149,7 +149,7 @@ func (w *world) next() string {
 func (w *world) request(wants ...Want) Request {
 	t := w.target
 	t.Asked = true
-	return Request{GitDir: w.src, Target: t, Credential: secret.NewValue(token), Refs: wants, Seq: w.next()}
+	return Request{GitDir: w.src, Target: t, Credential: secret.NewValue(token), Refs: wants, Seq: w.next(), Wall: HostWall()}
 }
 
 func (w *world) deliver(req Request) Report {

@@ -13,6 +13,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/secret"
+	"quire/internal/wall"
 	"quire/internal/worker"
 	"quire/mirror"
 )
@@ -158,7 +159,11 @@ func (s *syncer) errands(ctx context.Context, gitDir string) ([]errand, error) {
 			if len(refs) == 0 {
 				return mirror.Report{Target: t.Target, URL: t.URL}, nil
 			}
-			return s.engine.Deliver(ctx, mirror.Request{GitDir: gitDir, Refs: refs, KnownHosts: s.cfg.SSH.KnownHosts, Confirmed: s.confirm,
+			w, err := wall.Mirrors(s.cfg, gitDir)
+			if err != nil {
+				return mirror.Report{}, err
+			}
+			return s.engine.Deliver(ctx, mirror.Request{Wall: w, GitDir: gitDir, Refs: refs, KnownHosts: s.cfg.SSH.KnownHosts, Confirmed: s.confirm,
 				Target: t.Again(), Resolve: s.credential(gitDir, t.Again())})
 		}})
 	}

@@ -37,6 +37,7 @@ type Config struct {
 	Secrets   map[string]Secret `toml:"-"` // by name; decoded apart, see secrets.go
 	Identity  string            `toml:"-"` // [secrets] identity: age identity file
 	Mirrors   []Mirror          `toml:"mirror"`
+	Mirroring Mirroring         `toml:"mirroring"`
 	Notify    []Notify          `toml:"notify"`
 }
 
@@ -145,6 +146,12 @@ type Mirror struct {
 	Forge    string   `toml:"forge"`  // github, gitlab, gitea, forgejo; default: told from the host
 }
 
+// Mirroring bounds where pipelines may push (ci.mirror, runtime.mirror) whose
+// jobs run in a sandbox. The operator's own [[mirror]] tables are not bound.
+type Mirroring struct {
+	AllowURLs []string `toml:"allow_urls"` // patterns of URLs, see package mirror's Allow
+}
+
 // Notify is somebody who wants to know how runs end.
 type Notify struct {
 	Repos   []string `toml:"repos"`
@@ -172,6 +179,7 @@ func Defaults() Config {
 		Eval:           Eval{Timeout: Duration(10 * time.Second), Memory: 512 << 20},
 		Retention:      Retention{Runs: 200, Age: Duration(90 * 24 * time.Hour)},
 		Executor:       Executor{Default: "host"},
+		Mirroring:      Mirroring{AllowURLs: []string{"https://", "http://", "ssh://"}},
 		Web:            Web{Listen: "127.0.0.1:7780"},
 	}
 }

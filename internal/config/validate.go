@@ -37,6 +37,11 @@ func (c *Config) validate(f *faults) {
 	for i := range c.Mirrors {
 		c.validateMirror(&c.Mirrors[i], fmt.Sprintf("mirror#%d", i+1), seen, f)
 	}
+	for _, pattern := range c.Mirroring.AllowURLs {
+		if why := allowPattern(pattern); why != "" {
+			f.add("mirroring.allow_urls", "mirroring.allow_urls: %q %s", pattern, why)
+		}
+	}
 	for i := range c.Notify {
 		c.validateNotify(&c.Notify[i], fmt.Sprintf("notify#%d", i+1), f)
 	}

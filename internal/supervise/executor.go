@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"path/filepath"
 
@@ -11,12 +10,13 @@ import (
 	"quire/internal/executor"
 	"quire/internal/executor/choose"
 	"quire/internal/runlog"
+	"quire/internal/wall"
 	"quire/pipeline"
 )
 
 // openExecutor makes the executor that the configuration gives the repository.
 func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (executor.Executor, error) {
-	rule, err := executorRule(s.cfg, s.run.GitDir)
+	rule, err := wall.Executor(s.cfg, s.run.GitDir)
 	if err != nil {
 		return nil, err
 	}
@@ -86,38 +86,6 @@ func (l redactedLog) Close() error {
 		err = cerr
 	}
 	return err
-}
-
-// executorRule is the first rule of the configuration that matches the
-// repository, else the default.
-func executorRule(cfg *config.Config, gitDir string) (config.ExecutorRule, error) {
-	for _, rule := range cfg.Executor.For {
-		for _, pattern := range rule.Repos {
-			ok, err := event.MatchRepo(pattern, gitDir)
-			if err != nil {
-				return rule, fmt.Errorf("[[executor.for]] repos: %w %q", err, pattern)
-			}
-			if !ok {
-				continue
-			}
-			// What the rule leaves open is as by default.
-			if rule.Image == "" {
-				rule.Image = cfg.Executor.Image
-			}
-			if rule.Network == "" {
-				rule.Network = cfg.Executor.Network
-			}
-			if rule.Rootfs == "" {
-				rule.Rootfs = cfg.Executor.Rootfs
-			}
-			if rule.Use == "" {
-				rule.Use = cfg.Executor.Default
-			}
-			return rule, nil
-		}
-	}
-	d := cfg.Executor
-	return config.ExecutorRule{Use: d.Default, Image: d.Image, Network: d.Network, Rootfs: d.Rootfs}, nil
 }
 
 // hidden are the paths that no command may see where that can be had.

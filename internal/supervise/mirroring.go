@@ -9,6 +9,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/secret"
+	"quire/internal/wall"
 	"quire/mirror"
 	"quire/pipeline"
 )
@@ -24,6 +25,15 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 		return pipeline.MirrorResult{}, err
 	}
 	target := mirror.Target{Name: m.As, URL: m.URL, Asked: true}
+	// Before a secret is revealed, a tag is made, or anything is recorded; the
+	// engine asks again at the push.
+	bounds, err := wall.Mirrors(w.cfg, w.run.GitDir)
+	if err == nil {
+		err = w.admitMirror(ctx, bounds, m)
+	}
+	if err != nil {
+		return pipeline.MirrorResult{}, err
+	}
 	credential, err := w.credential(ctx, call, m, &target)
 	if err != nil {
 		return pipeline.MirrorResult{}, err
@@ -36,7 +46,7 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 		return pipeline.MirrorResult{}, err
 	}
 	req := mirror.Request{
-		GitDir: w.run.GitDir, Target: target, Credential: credential, Refs: wants, Seq: w.run.PushID, KnownHosts: w.cfg.SSH.KnownHosts,
+		GitDir: w.run.GitDir, Target: target, Credential: credential, Refs: wants, Seq: w.run.PushID, KnownHosts: w.cfg.SSH.KnownHosts, Wall: bounds,
 	}
 	if m.Tag != "" {
 		req.Tag = &mirror.Tag{Name: m.Tag, Commit: w.commit}
@@ -63,6 +73,17 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 		}
 	}
 	return done, report.Err()
+}
+
+// admitMirror says in a sentence why the operator does not let the pipeline push
+// there, and what can be done.
+func (w *world) admitMirror(ctx context.Context, bounds mirror.Wall, m pipeline.Mirror) error {
+	err := w.engine.Admit(ctx, w.run.GitDir, bounds, m.URL, m.Secret != "" || m.AuthHeader != "")
+	var no *mirror.NotAllowedError
+	if errors.As(err, &no) {
+		return fmt.Errorf("mirror %s: not allowed: %s. %s", m.URL, no.Why, no.Do)
+	}
+	return err
 }
 
 // sameRepository refuses to mirror what the run is not of: its secrets are not

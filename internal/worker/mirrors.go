@@ -13,6 +13,7 @@ import (
 	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/secret"
+	"quire/internal/wall"
 	"quire/mirror"
 )
 
@@ -56,6 +57,7 @@ func (w *worker) keepMirrors(ctx context.Context) (stop func(), err error) {
 	w.mirrors = mirror.NewKeeper(engine, mirror.KeeperOptions{
 		Orders: MirrorOrders(cfg), KnownHosts: cfg.SSH.KnownHosts, Ended: w.stir,
 		Tell: func(n mirror.Notice) { w.sayMirrored(cfg, n) },
+		Wall: func(gitDir string) (mirror.Wall, error) { return wall.Mirrors(cfg, gitDir) },
 		Secret: func(ctx context.Context, gitDir, name string) (secret.Value, error) {
 			return MirrorSecret(ctx, cfg, gitDir, name)
 		},

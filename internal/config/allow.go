@@ -1,0 +1,72 @@
+package config
+
+import (
+	"path"
+	"strings"
+)
+
+// allowPattern is why a pattern of [mirroring] allow_urls cannot be used, "" if
+// it can. What such a pattern means is mirror.Allow's to say; a test there holds
+// the two to the same syntax.
+func allowPattern(pattern string) (why string) {
+	if strings.ContainsFunc(pattern, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return "holds blanks or control characters"
+	}
+	if strings.HasPrefix(pattern, "/") {
+		return allowPath(pattern)
+	}
+	scheme, rest, ok := strings.Cut(pattern, "://")
+	if !ok {
+		return "is no pattern of URLs: want https://, https://HOST/PATH, ssh://HOST/PATH, or an absolute path"
+	}
+	switch scheme {
+	case "file":
+		if !strings.HasPrefix(rest, "/") {
+			return "names no absolute path: want file:///PATH"
+		}
+		return allowPath(rest)
+	case "https", "http", "ssh":
+	default:
+		return "has a scheme that mirrors do not know: want https, http, ssh, or file"
+	}
+	if rest == "" {
+		return ""
+	}
+	host, urlPath, _ := strings.Cut(rest, "/")
+	if _, after, ok := strings.Cut(host, "@"); ok {
+		host = after
+	}
+	port := ""
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		address, after, closed := strings.Cut(inner, "]")
+		if !closed || address == "" || strings.Trim(address, "0123456789abcdefABCDEF:.") != "" {
+			return "has an IPv6 address that cannot be read: want [ADDRESS]"
+		}
+		if after != "" && !strings.HasPrefix(after, ":") {
+			return "has a host that cannot be read"
+		}
+		host, port = address, strings.TrimPrefix(after, ":")
+	} else {
+		host, port, _ = strings.Cut(host, ":")
+		name := strings.TrimPrefix(host, "*.")
+		if host != "*" && (name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != "") {
+			return "has a host that cannot be read: want a name, an address, *, or *.NAME"
+		}
+	}
+	if port != "" && port != "*" && strings.Trim(port, "0123456789") != "" {
+		return "has a port that is no number and not *"
+	}
+	return allowPath("/" + urlPath)
+}
+
+func allowPath(p string) (why string) {
+	if _, err := path.Match(p, ""); err != nil {
+		return "has a path that is a malformed pattern"
+	}
+	for _, element := range strings.Split(p, "/") {
+		if element == "." || element == ".." {
+			return "has . or .. in its path"
+		}
+	}
+	return ""
+}
