@@ -35,6 +35,8 @@ var mayImport = map[string][]string{
 	"internal/event":     {},
 	"internal/checked":   {},
 	"internal/config":    {},
+	"internal/handover":  {"internal/spool", "internal/runner"},
+	"internal/intake":    {"internal/account", "internal/event", "internal/gitrepo", "internal/handover", "internal/runner", "internal/spool"},
 	"internal/runner":    {},
 	"internal/account":   {},
 	"internal/spool":     {"internal/event"},

@@ -26,7 +26,7 @@ func writeDurably(tmp, name string, data []byte) error {
 		err = os.Rename(tmp, name)
 	}
 	if err == nil {
-		if err = f.Sync(); err == nil && !syncCarriesName(f) {
+		if err = f.Sync(); err == nil && !SyncCarriesName(f) {
 			err = syncDir(filepath.Dir(name))
 		}
 		if err != nil && errors.Is(os.Remove(name), fs.ErrNotExist) {
@@ -39,11 +39,11 @@ func writeDurably(tmp, name string, data []byte) error {
 	return err
 }
 
-// syncCarriesName reports whether syncing a file also makes its name durable,
+// SyncCarriesName reports whether syncing a file also makes its name durable,
 // the last rename included. fsync(2) promises it for no file system; these
 // keep it, since a file's sync commits the journal that holds the rename (ext4,
 // XFS) or logs the names with the inode (btrfs).
-func syncCarriesName(f *os.File) bool {
+func SyncCarriesName(f *os.File) bool {
 	// statfs(2)
 	const (
 		ext4  = 0xef53

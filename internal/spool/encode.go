@@ -8,10 +8,10 @@ import (
 	"quire/internal/event"
 )
 
-// encode is json.Marshal for a push. It is written out because the hook calls it
+// Encode is json.Marshal for a push. It is written out because the hook calls it
 // once in its life, and the first use of encoding/json costs 0.13 ms of looking
 // at types; a test holds it to what encoding/json reads.
-func encode(p event.Push) []byte {
+func Encode(p event.Push) []byte {
 	b := make([]byte, 0, 512+len(p.Updates)*160)
 	b = append(b, `{"id":`...)
 	b = appendString(b, p.ID)

@@ -22,7 +22,7 @@ func FuzzEncode(f *testing.F) {
 			p.Options = append(p.Options, option)
 			p.Updates = append(p.Updates, event.Update{Old: id, New: option, Ref: ref[:min(i, len(ref))]})
 		}
-		ours := encode(p)
+		ours := Encode(p)
 		theirs, err := json.Marshal(p)
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestEncodeWritesEveryField(t *testing.T) {
 		}
 	}
 	var got event.Push
-	if err := json.Unmarshal(encode(p), &got); err != nil {
+	if err := json.Unmarshal(Encode(p), &got); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, p) {

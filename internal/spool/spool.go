@@ -56,7 +56,7 @@ func (d Dir) write(part string, p event.Push) error {
 	if !event.ValidID(p.ID) {
 		return fmt.Errorf("spool push: %q is no push id", p.ID)
 	}
-	data := encode(p)
+	data := Encode(p)
 	tmp, name := d.part("tmp", p.ID), d.part(part, p.ID)
 	err := writeDurably(tmp, name, data)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,0 +1,125 @@
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"quire/internal/account"
+	"quire/internal/event"
+	"quire/internal/gitrepo"
+)
+
+// Refusal is why a push is not taken, as a sentence for the pusher. Its cause
+// does not pass by trying again.
+type Refusal struct{ reason string }
+
+func (r *Refusal) Error() string { return r.reason }
+
+func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
+
+// Checker decides what is believed of a push.
+type Checker struct {
+	// Runs reports whether the repository at a path, links resolved, is one that
+	// this user is the runner of.
+	Runs func(gitDir string) (bool, error)
+}
+
+// Check returns the push as it may be recorded: the pusher's name is the
+// kernel's, the id and time are of now, and only those updates are left that the
+// repository confirms. An error that is a *Refusal is final.
+//
+// What a ref moved from is the pusher's word, and believed if there is such an
+// object: it decides which files count as changed, and nothing of who may what.
+//
+// A ref that has moved on since is left out: whoever moved it reports that, or
+// the worker finds it.
+func (c Checker) Check(claimed event.Push, by account.Account) (event.Push, error) {
+	gitDir, err := filepath.EvalSymlinks(claimed.GitDir)
+	if err != nil || !filepath.IsAbs(gitDir) || gitDir != claimed.GitDir {
+		return event.Push{}, refuse("%q is not the path of a repository with its links resolved", claimed.GitDir)
+	}
+	mine, err := c.Runs(gitDir)
+	switch {
+	case err != nil:
+		return event.Push{}, err
+	case !mine:
+		return event.Push{}, refuse("%s is not a repository that %s runs pipelines for; quire install makes it one", gitDir, account.Self())
+	}
+	if err := mayPush(gitDir, by); err != nil {
+		return event.Push{}, err
+	}
+	repo, err := gitrepo.Open(gitDir)
+	if err != nil {
+		return event.Push{}, err
+	}
+	defer repo.Close()
+	p := claimed
+	p.Pusher, p.Recovered, p.Updates = by.String(), false, nil
+	for _, u := range claimed.Updates {
+		moved, err := confirmed(repo, u)
+		if err != nil {
+			return event.Push{}, err
+		}
+		if !moved {
+			continue
+		}
+		if _, err := repo.Commit(u.Old); errors.Is(err, gitrepo.ErrNotFound) {
+			u.Old = strings.Repeat("0", len(u.New)) // it was pruned, or never there
+		}
+		p.Updates = append(p.Updates, u)
+	}
+	if len(p.Updates) == 0 {
+		return event.Push{}, refuse("none of the %d refs stands where this push says it moved to", len(claimed.Updates))
+	}
+	return p, nil
+}
+
+// confirmed reports whether the ref stands where the update says.
+func confirmed(repo *gitrepo.Repo, u event.Update) (bool, error) {
+	oid, there, err := repo.ResolveRef(u.Ref)
+	if err != nil {
+		return false, err
+	}
+	return there && oid == u.New || !there && u.Deletes(), nil
+}
+
+// mayPush refuses a pusher who cannot have written into the repository: git
+// writes objects, and the refs' files or tables.
+func mayPush(gitDir string, by account.Account) error {
+	if by.UID == 0 {
+		return nil
+	}
+	for _, part := range []string{"objects", "refs"} {
+		info, err := os.Stat(filepath.Join(gitDir, part))
+		if err != nil {
+			return fmt.Errorf("check who may push to %s: %w", gitDir, err)
+		}
+		if !writable(info, by) {
+			return refuse("%s (user %d) may not write to %s, and so has not pushed there", by, by.UID, filepath.Join(gitDir, part))
+		}
+	}
+	return nil
+}
+
+// writable is the kernel's rule for a directory without an access control list
+// (path_resolution(7)): the first of owner, group and others that fits decides.
+func writable(info os.FileInfo, by account.Account) bool {
+	sys, mode := info.Sys().(*syscall.Stat_t), info.Mode().Perm()
+	switch {
+	case int(sys.Uid) == by.UID:
+		return mode&0o300 == 0o300
+	case by.In(int(sys.Gid)):
+		return mode&0o030 == 0o030
+	}
+	return mode&0o003 == 0o003
+}
+
+// IsRefusal reports whether trying again is of no use.
+func IsRefusal(err error) bool {
+	var r *Refusal
+	return errors.As(err, &r)
+}
