@@ -100,7 +100,7 @@ func (e *Engine) unknown(ctx context.Context, orders []Order, gitDir string) ([]
 	}
 	var out []newTarget
 	for _, dir := range repos {
-		if gitrepo.Gone(dir) {
+		if gitrepo.Gone(dir) || otherRunner(dir) != nil {
 			continue
 		}
 		for _, o := range orders {

@@ -2,11 +2,13 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
 
 	"quire/internal/gitrepo"
+	"quire/internal/runner"
 	"quire/internal/store"
 )
 
@@ -16,13 +18,23 @@ import (
 // retired is why a target is to be kept no more, "" if it is: its order is gone
 // from the configuration, and no pipeline ever asked; or its repository is gone.
 func retired(t store.MirrorTarget, orders []Order) (why string) {
-	switch {
+	switch other := otherRunner(t.GitDir); {
 	case gitrepo.Gone(t.GitDir):
 		return "the repository is not there any more"
+	case other != nil:
+		return other.Error()
 	case !t.Asked && !ordered(orders, t.GitDir, t.URL):
 		return "no [[mirror]] in the configuration asks for it any more"
 	}
 	return ""
+}
+
+// otherRunner is the error of a repository whose mirrors another user's worker
+// pushes; nil if they are this one's.
+func otherRunner(gitDir string) *runner.OtherError {
+	var other *runner.OtherError
+	errors.As(runner.Check(gitDir), &other)
+	return other
 }
 
 // retire ends what is owed at a target for a reason of retired. What was put

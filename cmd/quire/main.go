@@ -60,15 +60,22 @@ Start with:  quire install /srv/git/project.git`,
 	// The variable is what child processes (worker, supervisor) read too.
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if path, _ := cmd.Flags().GetString("config"); path != "" {
-			return os.Setenv("QUIRE_CONFIG", path)
+			if err := os.Setenv("QUIRE_CONFIG", path); err != nil {
+				return err
+			}
 		}
-		return nil
+		return asRunner(cmd)
 	}
 	root.AddCommand(
 		newInstallCommand(),
 		newUninstallCommand(),
 		newCheckCommand(),
 		newRunCommand(),
+		newDoctorCommand(),
+		newFennelCommand(),
+		newVersionCommand(),
+	)
+	root.AddCommand(onState(
 		newRunsCommand(),
 		newShowCommand(),
 		newLogCommand(),
@@ -78,13 +85,10 @@ Start with:  quire install /srv/git/project.git`,
 		newGCCommand(),
 		newMirrorCommand(),
 		newServeCommand(),
-		newDoctorCommand(),
 		newSecretsCommand(),
 		newWorkerCommand(),
 		newSuperviseCommand(),
-		newFennelCommand(),
-		newVersionCommand(),
-	)
+	)...)
 	markUsage(root)
 	return root
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"quire/internal/event"
+	"quire/internal/runner"
 	"quire/internal/secret"
 	"quire/internal/wall"
 	"quire/internal/worker"
@@ -51,6 +52,9 @@ Exit status 1 if something did not get there.`,
 			}
 			var errands []errand
 			for _, gitDir := range repos {
+				if err := runner.Check(gitDir); err != nil {
+					return fmt.Errorf("mirror sync: %w", err)
+				}
 				more, err := s.errands(ctx, gitDir)
 				if err != nil {
 					return err

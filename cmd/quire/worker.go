@@ -20,7 +20,8 @@ import (
 )
 
 func newWorkerCommand() *cobra.Command {
-	var once bool
+	var once, listening bool
+	var socket string
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Work off what pushes have left, then leave",
@@ -35,6 +36,9 @@ and a second one leaves at once. It leaves when there was nothing to do for
 			if err != nil {
 				return err
 			}
+			if listening {
+				return listen(cmd.Context(), cfg, socket)
+			}
 			return worker.Run(cmd.Context(), cfg, worker.Options{
 				Once:   once,
 				Log:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
@@ -44,6 +48,9 @@ and a second one leaves at once. It leaves when there was nothing to do for
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "leave when everything is done")
+	cmd.Flags().BoolVar(&listening, "listen", false, "take in pushes of users other than the runner, and start a worker for them")
+	cmd.Flags().StringVar(&socket, "socket", "", "with --listen: the `PATH` of the Unix socket (default: the one that systemd passes on)")
+	cmd.MarkFlagsMutuallyExclusive("once", "listen")
 	return cmd
 }
 

@@ -69,7 +69,7 @@ func drop(gitDir string) {
 	fail(err)
 	st, err := os.Stat(gitDir)
 	fail(err)
-	fail(handover.Drop(gitDir, int(st.Sys().(*syscall.Stat_t).Uid), event.NewID(time.Now()), push))
+	fail(handover.Drop(gitDir, int(st.Sys().(*syscall.Stat_t).Uid), event.NewID(time.Now()), push)) // the name says nothing
 }
 
 func listen(socket string) {
@@ -424,6 +424,31 @@ func TestAPushOverTheSocketIsRecordedUnderThePeersName(t *testing.T) {
 	}
 	if want := fmt.Sprintf("recorded %s\nreport of %s\n", got[0].ID, got[0].ID); string(out) != want {
 		t.Errorf("the pusher saw %q, want %q", out, want)
+	}
+}
+
+// A hook that loses the answer drops the push, too.
+func TestAPushThatComesTwiceIsOne(t *testing.T) {
+	f := newFixture(t)
+	socket := f.served(&Server{})
+	p := f.push()
+	if out, err := f.as(member, spool.Encode(p), "offer", socket, "0").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	f.drop(member, p)
+	f.take()
+	got := f.spooled()
+	if len(got) != 1 || !event.ValidID(got[0].ID) || got[0].ID == p.ID {
+		t.Errorf("the spool holds %+v, want one push with an id of its own", got)
+	}
+}
+
+func TestAnIDOfAnotherDayIsOfNow(t *testing.T) {
+	now := time.Now()
+	for _, at := range []time.Time{now.Add(-48 * time.Hour), now.Add(48 * time.Hour), time.UnixMilli(0)} {
+		if id := ownID(event.NewID(at), 1, now); id[:timeDigits] != event.NewID(now)[:timeDigits] || !event.ValidID(id) {
+			t.Errorf("an id of %s becomes %s", at, id)
+		}
 	}
 }
 

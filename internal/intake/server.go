@@ -2,11 +2,14 @@ package intake
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -173,16 +176,36 @@ func (s *Server) take(c *net.UnixConn, by account.Account) (event.Push, error) {
 }
 
 // record checks a push and puts it into the spool, under an id of its own: one
-// that the pusher chose could be another push's.
+// that the pusher chose could be another push's. It is made of the pusher and
+// the id that the hook gave, so that a push which comes twice, over the socket
+// and, since the answer was lost, by the drop directory, is one push.
 func record(check Checker, to spool.Dir, claimed event.Push, by account.Account) (event.Push, error) {
 	p, err := check.Check(claimed, by)
 	if err != nil {
 		return p, err
 	}
 	p.At = time.Now()
-	p.ID = event.NewID(p.At)
+	p.ID = ownID(claimed.ID, by.UID, p.At)
 	return p, to.Write(p)
 }
+
+// timeDigits is how many digits of an id are its time (event.NewID).
+const timeDigits = 10
+
+// ownID is the id under which a push is recorded.
+func ownID(claimed string, uid int, now time.Time) string {
+	// Ids order pushes. One that says it is of another day would be out of order.
+	first, last := event.NewID(now.Add(-24*time.Hour)), event.NewID(now.Add(time.Hour))
+	stamp := claimed[:timeDigits]
+	if stamp < first[:timeDigits] || stamp > last[:timeDigits] {
+		stamp = event.NewID(now)[:timeDigits]
+	}
+	sum := sha256.Sum256([]byte(strconv.Itoa(uid) + " " + claimed))
+	return stamp + digits.EncodeToString(sum[:10])
+}
+
+// digits are those of event.NewID.
+var digits = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
 // report sends the report until it ends or the pusher leaves.
 func (s *Server) report(ctx context.Context, c *net.UnixConn, id string) {

@@ -23,6 +23,9 @@ func LockWorker(stateDir string) (*Lock, error) { return lock(stateDir, "worker.
 func LockRun(stateDir, runID string) (*Lock, error) { return lock(stateDir, "run-"+runID+".lock") }
 
 func lock(stateDir, name string) (*Lock, error) {
+	if err := CheckOwner(stateDir); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
 	path := filepath.Join(stateDir, "locks", name)
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

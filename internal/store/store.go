@@ -51,6 +51,9 @@ func OpenRelaxed(ctx context.Context, stateDir string) (*Store, error) {
 
 func open(ctx context.Context, stateDir, synchronous string) (*Store, error) {
 	path := Path(stateDir)
+	if err := CheckOwner(stateDir); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		if err := os.MkdirAll(stateDir, 0o700); err != nil {
 			return nil, fmt.Errorf("open database: %w", err)

@@ -16,6 +16,7 @@ import (
 	"quire/internal/executor"
 	"quire/internal/gitrepo"
 	"quire/internal/runlog"
+	"quire/internal/runner"
 	"quire/internal/secret"
 	"quire/internal/store"
 	"quire/mirror"
@@ -237,6 +238,11 @@ func (s *supervision) perform(ctx context.Context) conclusion {
 // prepare makes the workspace while the pipeline is loaded: the one waits for
 // git, the other computes.
 func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.Commit, error) {
+	if !s.local { // the worker has looked, and a retry may be of an earlier runner's run
+		if err := runner.Check(s.run.GitDir); err != nil {
+			return nil, gitrepo.Commit{}, err
+		}
+	}
 	repo, err := gitrepo.Open(s.run.GitDir)
 	if err != nil {
 		return nil, gitrepo.Commit{}, err

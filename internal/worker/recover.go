@@ -11,6 +11,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/gitrepo"
+	"quire/internal/runner"
 	"quire/internal/spool"
 )
 
@@ -39,7 +40,7 @@ func (w *worker) recover(ctx context.Context) (found bool) {
 		return found
 	}
 	for _, gitDir := range repos {
-		if ctx.Err() != nil || !w.Hooked(gitDir) {
+		if ctx.Err() != nil || runner.Check(gitDir) != nil || !w.Hooked(gitDir) {
 			continue
 		}
 		got, err := w.recoverIn(ctx, gitDir)

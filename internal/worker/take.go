@@ -10,6 +10,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/runlog"
+	"quire/internal/runner"
 	"quire/internal/spool"
 	"quire/internal/store"
 )
@@ -57,6 +58,13 @@ func (w *worker) takeOne(ctx context.Context, name string) error {
 		w.Log.Error("a file in the spool is no push and is set aside", "file", name, "error", err)
 		return w.spool.Bad(name, err.Error())
 	case err != nil:
+		return err
+	}
+	var other *runner.OtherError
+	if err := runner.Check(p.GitDir); errors.As(err, &other) {
+		w.Log.Error("a push to another user's repository is set aside", "push", p.ID, "error", err)
+		return w.spool.Bad(name, err.Error())
+	} else if err != nil {
 		return err
 	}
 	letPushEnd(p)

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"quire/internal/account"
+	"quire/internal/config"
+	"quire/internal/runner"
+)
+
+// onState marks commands, and those below them, as such that open a state
+// directory. Whoever is not its owner would leave files there that the owner
+// cannot read, and start a worker that runs other people's code as the wrong user.
+func onState(cmds ...*cobra.Command) []*cobra.Command {
+	for _, c := range cmds {
+		if c.Annotations == nil {
+			c.Annotations = map[string]string{}
+		}
+		c.Annotations[opensState] = "yes"
+		onState(c.Commands()...)
+	}
+	return cmds
+}
+
+const opensState = "quire: opens a state directory"
+
+// asRunner sees to it that a command which opens a state directory runs as the
+// directory's owner: the runner of the repository in whose directory it is
+// called, else whom the configuration's state directory belongs to. Root becomes
+// that user; anybody else is told what to type.
+func asRunner(cmd *cobra.Command) error {
+	if cmd.Annotations[opensState] == "" {
+		return nil
+	}
+	owner, path, dir, err := stateOwner()
+	if err != nil {
+		return err
+	}
+	self := os.Geteuid()
+	switch {
+	case owner == self:
+		if path != "" {
+			return os.Setenv("QUIRE_CONFIG", path) // worker and supervisor read it too
+		}
+		return nil
+	case self != 0:
+		who, _ := account.ByUID(owner) // one without an entry is named by number
+		return usageError{fmt.Errorf("%s belongs to %s; run this as that user: %s", dir, who, typed(who))}
+	}
+	return become(owner, path)
+}
+
+// stateOwner finds whose state directory a command is about, which file
+// configures it ("" for the usual place), and what to call it in a sentence.
+func stateOwner() (uid int, path, dir string, err error) {
+	if os.Getenv("QUIRE_CONFIG") == "" {
+		if gitDir := repositoryHere(); gitDir != "" {
+			r, err := runner.Of(gitDir)
+			if err != nil {
+				return 0, "", "", err
+			}
+			if r.Recorded {
+				return r.UID, r.Config, gitDir, nil
+			}
+		}
+	}
+	cfg, err := config.Load()
+	if errors.Is(err, fs.ErrPermission) {
+		return 0, "", "", err
+	}
+	if err != nil {
+		return os.Geteuid(), "", "", nil // the command says what is wrong with the file
+	}
+	st, err := os.Stat(cfg.StateDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return os.Geteuid(), "", "", nil
+	case err != nil:
+		return 0, "", "", fmt.Errorf("look at the state directory: %w", err)
+	}
+	if abs, err := filepath.Abs(cfg.Path); err == nil && cfg.Path != "" {
+		path = abs
+	}
+	return int(st.Sys().(*syscall.Stat_t).Uid), path, cfg.StateDir, nil
+}
+
+// repositoryHere is the repository with a record of its runner that the working
+// directory is in; "" if it is in none.
+func repositoryHere() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for {
+		for _, gitDir := range []string{dir, filepath.Join(dir, ".git")} {
+			if _, err := os.Lstat(filepath.Join(gitDir, runner.File)); err != nil {
+				continue
+			}
+			if _, err := os.Lstat(filepath.Join(gitDir, "HEAD")); err == nil {
+				if real, err := filepath.EvalSymlinks(gitDir); err == nil {
+					return real
+				}
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// typed is this command as root types it for another user.
+func typed(who account.Account) string {
+	name := who.Name
+	if name == "" {
+		name = fmt.Sprintf("'#%d'", who.UID) // sudo(8) takes a number so
+		return "sudo -u " + name + " quire " + words(os.Args[1:])
+	}
+	return "runuser -u " + name + " -- quire " + words(os.Args[1:]) + " (as root; others: sudo -u " + name + " quire …)"
+}
+
+func words(args []string) string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if a == "" || strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%=,") != "" {
+			a = "'" + strings.ReplaceAll(plain(a), "'", `'\''`) + "'"
+		}
+		out[i] = a
+	}
+	return strings.Join(out, " ")
+}
+
+// keptVariables are those that root's command hands to the same command of
+// another user: how the terminal is, and nothing of what root is.
+var keptVariables = []string{"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "TZ"}
+
+// become goes on with this command as another user. It returns only if that
+// fails. The terminal stays root's; the program is the one that root started.
+func become(uid int, config string) error {
+	who, err := account.ByUID(uid)
+	if err != nil {
+		who = account.Account{UID: uid, GID: uid}
+	}
+	fail := func(err error) error { return fmt.Errorf("go on as %s: %w", who, err) }
+	self, err := os.Executable()
+	if err != nil {
+		return fail(err)
+	}
+	env := who.Env()
+	for _, name := range keptVariables {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	if config != "" {
+		env = append(env, "QUIRE_CONFIG="+config)
+	}
+	// In this order: without root's id the groups could not be changed any more.
+	if err := syscall.Setgroups(who.Groups); err != nil {
+		return fail(os.NewSyscallError("setgroups", err))
+	}
+	if err := syscall.Setresgid(who.GID, who.GID, who.GID); err != nil {
+		return fail(os.NewSyscallError("setresgid", err))
+	}
+	if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		return fail(os.NewSyscallError("setresuid", err))
+	}
+	if _, err := os.Stat("."); err != nil { // root's own directory, say
+		if err := os.Chdir("/"); err != nil {
+			return fail(err)
+		}
+	}
+	return fail(syscall.Exec(self, os.Args, env))
+}
