@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sort"
-	"strings"
 	"sync"
 	"time"
 
@@ -76,6 +75,7 @@ func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command
 		s.failed = ""
 	})
 	argv, line := cmd.Argv, commandLine(cmd)
+	recorded := recordedLine(w.vault.Redactor(), line)
 	if len(argv) == 0 {
 		argv = []string{"sh", "-c", cmd.Shell}
 	}
@@ -86,9 +86,9 @@ func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command
 	}
 	red := w.vault.Redactor()
 	out, errw := newCapture(red, log, runlog.Stdout), newCapture(red, log, runlog.Stderr)
-	row := event.Command{RunID: w.run.ID, Job: call.Job, N: n, Line: line, StartedAt: time.Now()}
+	row := event.Command{RunID: w.run.ID, Job: call.Job, N: n, Line: recorded, StartedAt: time.Now()}
 	w.journal.command(row)
-	w.journal.record(event.Record{Type: event.ShStarted, Job: call.Job, Attempt: call.Attempt, Sh: n, Cmd: line})
+	w.journal.record(event.Record{Type: event.ShStarted, Job: call.Job, Attempt: call.Attempt, Sh: n, Cmd: recorded})
 
 	timeout := cmd.Timeout
 	if wall := w.cfg.Limits.Wall.D(); wall > 0 && (timeout == 0 || wall < timeout) {
@@ -127,21 +127,6 @@ func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command
 		Exit: exit.Code, Signal: exit.Signal, Stdout: out.bytes(), Stderr: errw.bytes(), Cmd: line,
 		TimedOut: exit.TimedOut, Limit: exit.Limit, Truncated: out.truncated || errw.truncated,
 	}, nil
-}
-
-// commandLine is a command as a person would type it.
-func commandLine(cmd pipeline.Command) string {
-	if len(cmd.Argv) == 0 {
-		return cmd.Shell
-	}
-	words := make([]string, len(cmd.Argv))
-	for i, w := range cmd.Argv {
-		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%=,") != "" {
-			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-		words[i] = w
-	}
-	return strings.Join(words, " ")
 }
 
 // environment is a command's whole environment: what the operator passes on,
