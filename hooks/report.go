@@ -93,7 +93,7 @@ func Head(t runlog.Taken) string {
 		b.WriteString(list(t.Runs))
 	}
 	for _, note := range t.Notes {
-		b.WriteString(note + "\n")
+		b.WriteString(runlog.Plain(note) + "\n")
 	}
 	return b.String()
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"quire/internal/runlog"
 )
 
 // errStalled ends the watching of a client that takes no bytes any more.
@@ -63,5 +65,15 @@ func (t *terminal) writeOne(p []byte) error {
 }
 
 // line writes one line that begins with a word git's client knows (error,
-// warning, hint, success) and colours by itself.
-func (t *terminal) line(text string) { io.WriteString(t, text+"\n") } // t.err keeps the error
+// warning, hint, success) and colours by itself. The text may quote anybody: a
+// push option, a ref, a worker's last words.
+func (t *terminal) line(text string) {
+	text = runlog.Plain(text)
+	if r := []rune(text); len(r) > maxLine {
+		text = string(r[:maxLine]) + "…"
+	}
+	io.WriteString(t, text+"\n") // t.err keeps the error
+}
+
+// maxLine is more than any sentence of ours has, in characters.
+const maxLine = 1000

@@ -50,7 +50,7 @@ Exit status 1 if something is wrong.`,
 				return checkJSON(out, src.Name, p, err)
 			}
 			if err != nil {
-				fmt.Fprintf(os.Stderr, "%v\n", err)
+				fmt.Fprintln(os.Stderr, plainLines(err.Error()))
 				return errFailed
 			}
 			var ids []string
@@ -69,7 +69,7 @@ func listed(ids []string) string {
 	if len(ids) == 0 {
 		return ""
 	}
-	return ": " + strings.Join(ids, ", ")
+	return ": " + plain(strings.Join(ids, ", "))
 }
 
 func counted(n int, noun string) string {

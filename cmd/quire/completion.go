@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ func completeRuns(cmd *cobra.Command, args []string, _ string) ([]string, cobra.
 	}
 	offers := []string{"last"}
 	for _, r := range runs {
-		offers = append(offers, fmt.Sprintf("%s\t%s %s %s", strconv.FormatInt(r.Number, 10), event.RepoName(r.GitDir), event.ShortRef(r.Ref), r.State))
+		offers = append(offers, fmt.Sprintf("%s\t%s %s %s", strconv.FormatInt(r.Number, 10), plain(event.RepoName(r.GitDir)), plain(event.ShortRef(r.Ref)), r.State))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
@@ -48,7 +49,11 @@ func completeJobs(cmd *cobra.Command, run string) ([]string, cobra.ShellCompDire
 	}
 	var ids []string
 	for _, j := range jobs {
-		ids = append(ids, j.ID+"\t"+string(j.State))
+		// The shell puts an offer on the command line as it is, where $(…) in the
+		// name of somebody's job would be run.
+		if strings.Trim(j.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%") == "" {
+			ids = append(ids, j.ID+"\t"+string(j.State))
+		}
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp
 }

@@ -44,9 +44,9 @@ Exit status 1 if something is wrong.`,
 					}
 					continue
 				}
-				c.add(f.State, f.About, f.Text)
+				c.add(f.State, plain(f.About), plain(f.Text))
 				if f.Cure != "" {
-					c.add("", "", "→ "+f.Cure)
+					c.add("", "", "→ "+plain(f.Cure))
 				}
 			}
 			if err := c.print(out); err != nil {

@@ -61,4 +61,5 @@ func report(err error) int {
 	}
 }
 
-func printError(err error) { fmt.Fprintf(os.Stderr, "quire: %v\n", err) }
+// printError prints an error, which may quote anybody.
+func printError(err error) { fmt.Fprintf(os.Stderr, "quire: %s\n", plainLines(err.Error())) }

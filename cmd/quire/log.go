@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"quire/internal/checked"
 	"quire/internal/event"
 	"quire/internal/runlog"
 )
@@ -26,7 +27,8 @@ func newLogCommand() *cobra.Command {
 RUN is its number, the beginning of its id, or "last".
 
 Without a terminal, and for one job, the bytes are the commands' own; with several
-jobs a heading stands above each command's output.`,
+jobs a heading stands above each command's output. On a terminal colours pass, and
+every other sequence that the terminal would obey is shown instead.`,
 		Example: `  quire log 42
   quire log -f last test
   quire log 42 test | less -R
@@ -48,7 +50,7 @@ jobs a heading stands above each command's output.`,
 						return err
 					}
 				}
-				l.palette = paletteFor(l.w)
+				l.palette, l.terminal = paletteFor(l.w), isTerminal(l.w)
 				return l.print(ctx, follow)
 			})
 		},
@@ -69,6 +71,10 @@ type logPrinter struct {
 	w       io.Writer
 	json    bool
 	palette palette
+
+	terminal bool              // of the output only lines and colours are passed on
+	output   [2]checked.Output // stdout and stderr of the command at hand
+
 	seen    map[string]bool
 	midLine bool // the last output did not end its line
 }
@@ -124,7 +130,7 @@ func (l *logPrinter) reason(ctx context.Context) error {
 	if l.job == "" {
 		report, err := os.ReadFile(l.dir.PushLog())
 		if err == nil {
-			_, err = l.w.Write(report)
+			_, err = fmt.Fprintln(l.w, plainLines(string(report)))
 			return err
 		}
 	}
@@ -158,10 +164,10 @@ func (l *logPrinter) command(ctx context.Context, r event.Record, follow bool) e
 		}
 		defer f.Close()
 		_, err = io.Copy(decoder, f)
-		return err
+		return errors.Join(err, l.endOutput())
 	}
 	_, err := runlog.Follow(ctx, decoder, path, 0, func() bool { return l.dir.Ended() || l.finished(r) })
-	return err
+	return errors.Join(err, l.endOutput())
 }
 
 // finished reports whether the command's end is among the events.
@@ -177,10 +183,32 @@ func (l *logPrinter) entry(r event.Record, e runlog.Entry) error {
 	case l.json:
 		return json.NewEncoder(l.w).Encode(logLine{r.Job, r.Sh, e.At, string(e.Stream), e.Whole, e.Note, string(e.Text)})
 	case e.Note:
-		return l.aside(string(e.Text))
+		return l.aside(plain(string(e.Text)))
 	}
 	l.midLine = !e.Whole
-	_, err := l.w.Write(e.AppendOutput(nil))
+	out := e.AppendOutput(nil)
+	if l.terminal {
+		out = l.shown(e.Stream).Append(nil, out)
+	}
+	_, err := l.w.Write(out)
+	return err
+}
+
+// shown is what makes a stream of the command at hand fit for a terminal.
+func (l *logPrinter) shown(s runlog.Stream) *checked.Output {
+	if s == runlog.Stderr {
+		return &l.output[1]
+	}
+	return &l.output[0]
+}
+
+// endOutput prints what was held back of a command's output, and ends its colours.
+func (l *logPrinter) endOutput() error {
+	var rest []byte
+	for i := range l.output {
+		rest = l.output[i].End(rest)
+	}
+	_, err := l.w.Write(rest)
 	return err
 }
 

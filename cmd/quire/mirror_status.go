@@ -109,7 +109,7 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 	state := "in step"
 	switch {
 	case s.Retired != "":
-		state = s.Retired + "; take it off this list with: quire mirror forget"
+		state = plain(s.Retired) + "; take it off this list with: quire mirror forget"
 	case s.New:
 		state = p.paint(yellow, "nothing delivered yet; the worker sees to it when it next starts, or: quire mirror sync")
 	case behind > 0:
@@ -132,7 +132,7 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 		if s.Expires.Before(now) {
 			word = "ended"
 		}
-		line := fmt.Sprintf("  secret %s %s on %s", s.Secret, word, s.Expires.Format(time.DateOnly))
+		line := fmt.Sprintf("  secret %s %s on %s", plain(s.Secret), word, s.Expires.Format(time.DateOnly))
 		if s.EndsSoon(now) {
 			line = p.paint(yellow, line)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"quire/internal/checked"
 	"quire/internal/event"
 )
 
@@ -25,8 +26,10 @@ import (
 //     is printed that needs a wide terminal.
 //   - Colour only marks a state, only on a terminal, and never where NO_COLOR
 //     is set (no-color.org) or TERM is dumb. The words say the same without it.
-//   - Control characters of other people's text (ref names, commit messages, job
-//     output in a summary) are not passed on.
+//   - Characters of other people's text (ref names, commit messages, job output in a
+//     summary, and errors that quote them) that a terminal would obey are not
+//     passed on. The output of a job itself keeps its colours on a terminal, and
+//     all of its bytes everywhere else. JSON escapes by itself.
 
 // palette colours states; its zero value colours nothing.
 type palette struct{ on bool }
@@ -105,18 +108,17 @@ func (c *columns) print(w io.Writer) error {
 	return err
 }
 
-// plain makes somebody else's text fit for a terminal: one line, no control
-// characters.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0:
-			return '�'
-		}
-		return r
-	}, s)
+// plain makes somebody else's text fit for a terminal: one line, in which no
+// character moves the cursor, changes the terminal or turns the text round.
+func plain(s string) string { return checked.OneLine(s) }
+
+// plainLines is plain for a text of several lines, each of which it keeps.
+func plainLines(s string) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(plain(line), " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // ago says how long since t, in one unit.

@@ -72,3 +72,60 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestOutput(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\n\ttext\r\n":                 "plain\n\ttext\r\n",
+		"10%\r20%\n":                        "10%\r20%\n",
+		"\x1b[31mred\x1b[0m\n":              "\x1b[31mred\x1b[0m\n",
+		"\x1b[1;38;5;8mgrey\x1b[m":          "\x1b[1;38;5;8mgrey\x1b[m",
+		"\x1b[38;2;8;8;8mrgb\n":             "\x1b[38;2;8;8;8mrgb\n\x1b[0m",
+		"\x1b[8mhidden\n":                   "^[[8mhidden\n",
+		"\x1b]0;title\x07\n":                "^[]0;title^G\n",
+		"\x1b]52;c;cm0gLXJm\x1b\\":          "^[]52;c;cm0gLXJm^[\\",
+		"\x1b[6n\x1b[c\x1b[2J\x1b[?1049h":   "^[[6n^[[c^[[2J^[[?1049h",
+		"\x1bP+q544e\x1b\\":                 "^[P+q544e^[\\",
+		"\x1bc\x1b7\x0e\x08\x7f":            "^[c^[7^N^H^?",
+		"\u009b6n\u0090x\u009c":             "<U+009B>6n<U+0090>x<U+009C>",
+		"\x9b6n":                            "\ufffd6n",
+		"a\u202eb\u2066c\ufeff":             "a<U+202E>b<U+2066>c<U+FEFF>",
+		"größe 漢字 🙂\n":                      "größe 漢字 🙂\n",
+		"\x1b[" + strings.Repeat("1;", 100): "^[[" + strings.Repeat("1;", 100),
+		"cut \x1b[3":                        "cut ^[[3",
+		"cut \xe6\xbc":                      "cut \ufffd\ufffd",
+	} {
+		var whole Output
+		if got := string(whole.End(whole.Append(nil, []byte(in)))); got != want {
+			t.Errorf("%q is shown as %q, want %q", in, got, want)
+		}
+		var bytewise Output // however it comes
+		var got []byte
+		for i := range len(in) {
+			got = bytewise.Append(got, []byte{in[i]})
+		}
+		if got = bytewise.End(got); string(got) != want {
+			t.Errorf("%q byte by byte is shown as %q, want %q", in, got, want)
+		}
+	}
+}
+
+// No terminal finds in it anything to obey but colours.
+func FuzzOutput(f *testing.F) {
+	f.Add([]byte("\x1b]0;x\x07\x1b[31m\u202e\x9b6n"), 3)
+	f.Fuzz(func(t *testing.T, in []byte, cut int) {
+		cut = max(0, min(cut, len(in)))
+		var o Output
+		out := o.End(o.Append(o.Append(nil, in[:cut]), in[cut:]))
+		for rest := out; len(rest) > 0; {
+			if n, _ := colourSequence(rest); n > 0 {
+				rest = rest[n:]
+				continue
+			}
+			c, n := utf8.DecodeRune(rest)
+			if unprintable(c) && c != '\n' && c != '\t' && c != '\r' || c == utf8.RuneError && n == 1 {
+				t.Fatalf("%q is shown as %q", in, out)
+			}
+			rest = rest[n:]
+		}
+	})
+}

@@ -101,6 +101,7 @@ type Limits struct {
 type Web struct {
 	Listen  string `toml:"listen"`
 	BaseURL string `toml:"base_url"`
+	Access  string `toml:"access"` // link: who opened a link that quire made; anyone: who reaches the address
 }
 
 // SSH is trust in SSH servers that mirrors go to.
@@ -180,6 +181,6 @@ func Defaults() Config {
 		Retention:      Retention{Runs: 200, Age: Duration(90 * 24 * time.Hour)},
 		Executor:       Executor{Default: "host"},
 		Mirroring:      Mirroring{AllowURLs: []string{"https://", "http://", "ssh://"}},
-		Web:            Web{Listen: "127.0.0.1:7780"},
+		Web:            Web{Listen: "127.0.0.1:7780", Access: "link"},
 	}
 }

@@ -26,6 +26,7 @@ func (c *Config) validate(f *faults) {
 	if c.Log.MaxBytes < 1<<10 {
 		f.add("log.max_bytes", "log.max_bytes must be at least 1KiB")
 	}
+	f.oneOf("web.access", c.Web.Access, "link", "anyone")
 	f.oneOf("executor.default", c.Executor.Default, executors...)
 	for i := range c.Executor.For {
 		r := &c.Executor.For[i]

@@ -40,9 +40,9 @@ var mayImport = map[string][]string{
 	"internal/runner":    {},
 	"internal/account":   {},
 	"internal/spool":     {"internal/event"},
-	"internal/runlog":    {"internal/event"},
-	"internal/web":       {"internal/event", "internal/store", "internal/runlog", "mirror"},
-	"internal/notify":    {"internal/event", "internal/store"},
+	"internal/runlog":    {"internal/event", "internal/checked"},
+	"internal/web":       {"internal/checked", "internal/event", "internal/store", "internal/runlog", "mirror"},
+	"internal/notify":    {"internal/checked", "internal/event", "internal/store"},
 
 	"internal/installtest": {}, // tests only
 	"internal/attack":      {}, // tests only

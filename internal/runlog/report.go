@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"quire/internal/checked"
 	"quire/internal/event"
 )
 
@@ -210,55 +211,5 @@ func clip(s string) string {
 	return string([]rune(s)[:width-1]) + "…"
 }
 
-// Plain makes a text of anybody's fit for a terminal: one line of valid UTF-8 without
-// control characters. Escape sequences that only colour vanish whole.
-func Plain(s string) string {
-	clean := true
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		if n := escapeLen(s[i:]); n > 0 {
-			i += n
-			continue
-		}
-		c, n := utf8.DecodeRuneInString(s[i:])
-		i += n
-		switch {
-		case c == '\t' || c == '\n' || c == '\r':
-			b.WriteByte(' ')
-		case c < 0x20 || c >= 0x7f && c < 0xa0 || c == utf8.RuneError && n == 1:
-			b.WriteRune(utf8.RuneError)
-		case c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069: // would turn the line round
-			b.WriteRune(utf8.RuneError)
-		default:
-			b.WriteRune(c)
-		}
-	}
-	return b.String()
-}
-
-// escapeLen is the length of a CSI sequence (ECMA-48, 5.4) at the start of s; 0
-// if there is none.
-func escapeLen(s string) int {
-	if !strings.HasPrefix(s, "\x1b[") {
-		return 0
-	}
-	for i := 2; i < len(s); i++ {
-		switch c := s[i]; {
-		case c >= 0x20 && c <= 0x3f:
-		case c >= 0x40 && c <= 0x7e:
-			return i + 1
-		default:
-			return 0
-		}
-	}
-	return 0
-}
+// Plain makes a text of anybody's fit for a terminal; see checked.OneLine.
+func Plain(s string) string { return checked.OneLine(s) }

@@ -1,13 +1,29 @@
 package web
 
 import (
-	"context"
 	"fmt"
-	"net"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
+
+	"quire/internal/checked"
+	"quire/internal/event"
 )
+
+// label makes somebody's text fit to stand beside ours: one line, in which no
+// character turns the text round or cannot be seen.
+func label(s string) string { return checked.OneLine(s) }
+
+func refLabel(ref string) string { return label(event.ShortRef(ref)) }
+
+func repoLabel(gitDir string) string { return label(event.RepoName(gitDir)) }
+
+// logPath leads to the log of a command. A job's id may hold any character that
+// means something in a URL.
+func logPath(kind string, run int64, job string, n int) string {
+	return fmt.Sprintf("/run/%d/%s/%s/%d", run, kind, url.PathEscape(job), n)
+}
 
 // escapes are the terminal sequences that programs colour their output with
 // (ECMA-48 CSI, and OSC with its two endings).
@@ -21,7 +37,12 @@ func readable(line []byte) string {
 	if i := strings.LastIndexByte(s, '\r'); i >= 0 {
 		s = s[i+1:]
 	}
-	return s
+	// Tabs stay: they align columns, and a page shows them.
+	parts := strings.Split(s, "\t")
+	for i, part := range parts {
+		parts[i] = checked.OneLine(part)
+	}
+	return strings.Join(parts, "\t")
 }
 
 func took(d time.Duration) string {
@@ -32,18 +53,4 @@ func took(d time.Duration) string {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
 	return d.Round(time.Second).String()
-}
-
-// listen opens the address; a path is a Unix socket, for a proxy on the same
-// box.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	network := "tcp"
-	if strings.HasPrefix(addr, "/") {
-		network = "unix"
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, network, addr)
-	if err != nil {
-		return nil, fmt.Errorf("serve pages: %w; choose another address with --listen or [web] listen", err)
-	}
-	return l, nil
 }

@@ -1,7 +1,7 @@
 // Package web serves what the store and the logs hold as pages to read. It
-// changes nothing, needs no script in the browser, and knows no users: who may
-// reach its address may read. It therefore listens on loopback unless told
-// otherwise, for a proxy that knows users to stand before it.
+// changes nothing, needs no script in the browser, and knows no users: who can
+// read the state directory may read, or, if the operator says so, whoever reaches
+// the address. It listens on loopback unless told otherwise.
 package web
 
 import (
@@ -35,7 +35,7 @@ const tailBytes = 512 << 10
 func Handler(s *store.Store, stateDir string, mirrors Mirrors) http.Handler {
 	site := &site{store: s, stateDir: stateDir, mirrors: mirrors, now: time.Now}
 	site.pages = template.Must(template.New("").Funcs(template.FuncMap{
-		"repo": event.RepoName, "ref": event.ShortRef, "oid": event.ShortOID, "took": took,
+		"repo": repoLabel, "ref": refLabel, "label": label, "oid": event.ShortOID, "took": took, "logpath": logPath,
 		"zero": event.IsZero,
 		"at":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	}).ParseFS(files, "pages.html"))
@@ -62,29 +62,6 @@ func guard(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// Serve answers on addr until ctx is done, and then gives requests under way a
-// few seconds. ready is told the address that it listens on.
-func Serve(ctx context.Context, addr string, h http.Handler, ready func(addr string)) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: time.Minute}
-	l, err := listen(ctx, addr)
-	if err != nil {
-		return err
-	}
-	ready(l.Addr().String())
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(l) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	err = srv.Shutdown(last)
-	<-ended
-	return err
 }
 
 type site struct {

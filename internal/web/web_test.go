@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +21,9 @@ import (
 	"quire/internal/store"
 	"quire/mirror"
 )
+
+// oddJobs are ids that mean something in a URL, to a browser, or to a person's eye.
+var oddJobs = []string{"a b", "a+b", "50%", "a%2Fb", "q?x=1", "f#g", "größe 漢字", "a\\b", "a;b", "a&b", "%2e%2e", "~", "a:b", "a\u202eb"}
 
 // site with one push to a hostile ref, run to its end, with a job of every kind
 // of name and a log of every kind of line.
@@ -42,6 +47,18 @@ func serve(t *testing.T) (*httptest.Server, event.Run) {
 	}
 	commands := []event.Command{{RunID: runID, Job: "quire/mirror", N: 1, Line: "printf '<i>'", Exit: 3, StartedAt: now, FinishedAt: now.Add(time.Second), Duration: time.Second}}
 	jobs := []event.Job{{RunID: runID, ID: "quire/mirror", State: event.JobFailed, Attempt: 1, Reason: "exit 3", Duration: time.Second}}
+	for _, id := range oddJobs {
+		jobs = append(jobs, event.Job{RunID: runID, ID: id, State: event.JobSucceeded, Attempt: 1, Duration: time.Second})
+		commands = append(commands, event.Command{RunID: runID, Job: id, N: 1, Line: "true", StartedAt: now, FinishedAt: now.Add(time.Second), Duration: time.Second})
+		l, err := runlog.CreateLog(runlog.RunDir(dir, runID).CommandLog(id, 1), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(l.Stream(runlog.Stdout), "output of "+id+"\n")
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := s.Record(ctx, runID, jobs, commands); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +202,7 @@ func TestLinksLeadToPages(t *testing.T) {
 		_, body, _ := get(t, srv.URL+page)
 		for _, part := range strings.Split(body, `href="`)[1:] {
 			href, _, _ := strings.Cut(part, `"`)
-			href = strings.ReplaceAll(href, "&amp;", "&")
+			href = html.UnescapeString(href)
 			if status, _, _ := get(t, srv.URL+href); status != 200 {
 				t.Errorf("%s links to %s, which answers %d", page, href, status)
 			}
@@ -196,11 +213,11 @@ func TestLinksLeadToPages(t *testing.T) {
 func TestServeStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var at string
-	err := Serve(ctx, "127.0.0.1:0", http.NotFoundHandler(), func(addr string) { at = addr; cancel() })
+	err := Server{Pages: http.NotFoundHandler()}.Serve(ctx, "127.0.0.1:0", func(addr net.Addr) { at = addr.String(); cancel() })
 	if err != nil || at == "" {
 		t.Errorf("Serve at %q: %v", at, err)
 	}
-	if err := Serve(t.Context(), "127.0.0.1:99999", http.NotFoundHandler(), nil); err == nil || !strings.Contains(err.Error(), "--listen") {
+	if err := (Server{Pages: http.NotFoundHandler()}).Serve(t.Context(), "127.0.0.1:99999", nil); err == nil || !strings.Contains(err.Error(), "--listen") {
 		t.Errorf("a bad address: %v", err)
 	}
 }
@@ -214,6 +231,9 @@ func TestReadable(t *testing.T) {
 		"\xff":                       "�",
 		"\x1b]8;;http://x\x1b\\link": "link",
 		"plain [0m is left as it is": "plain [0m is left as it is",
+		"a\tb":                       "a\tb",
+		"a\u202eb":                   "a\ufffdb",
+		"a\x1bPq\x07":                "aq\ufffd",
 	} {
 		if got := readable([]byte(in)); got != want {
 			t.Errorf("readable(%q) = %q, want %q", in, got, want)
