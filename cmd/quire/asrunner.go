@@ -72,7 +72,7 @@ func stateOwner() (uid int, path, dir string, err error) {
 			}
 		}
 	}
-	cfg, err := config.Load()
+	cfg, err := config.LoadPublic()
 	if errors.Is(err, fs.ErrPermission) {
 		return 0, "", "", err
 	}

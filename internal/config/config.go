@@ -16,6 +16,10 @@ type Config struct {
 	// Path is the file this came from; "" when there was none.
 	Path string `toml:"-"`
 
+	// secretsWithheld says that there is a file of secrets which this user may
+	// not read, so that Secrets and Identity are not all there is.
+	secretsWithheld bool
+
 	StateDir       string   `toml:"state_dir"`
 	MaxRuns        int      `toml:"max_runs"`          // runs at the same time
 	MaxJobs        int      `toml:"max_jobs"`          // jobs at the same time in one run
@@ -113,6 +117,7 @@ type SSH struct {
 // the sources is set.
 type Secret struct {
 	Name string `toml:"-"`
+	file string `toml:"-"` // that declares it
 
 	Value      string   `toml:"value"`
 	File       string   `toml:"file"`

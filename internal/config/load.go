@@ -3,10 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -14,17 +16,44 @@ import (
 
 // Find names the configuration file to use: $QUIRE_CONFIG if set (which then
 // must exist), else config.toml of the user's quire directory, else
-// /etc/quire/config.toml. "" means there is none and the defaults hold.
+// /etc/quire/USER.toml, else /etc/quire/config.toml. "" means there is none and
+// the defaults hold.
 func Find() string {
 	if p := os.Getenv("QUIRE_CONFIG"); p != "" {
 		return p
 	}
-	for _, p := range []string{userPath(), "/etc/quire/config.toml"} {
+	for _, path := range []func() string{userPath, ownSystemPath, func() string { return systemDir + "/config.toml" }} {
+		p := path()
 		if p == "" {
 			continue
 		}
 		if _, err := os.Stat(p); err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return p
+		}
+	}
+	return ""
+}
+
+const systemDir = "/etc/quire"
+
+// SystemPath is the configuration of a user who has no home for one, such as
+// www-data.
+func SystemPath(user string) string { return filepath.Join(systemDir, user+".toml") }
+
+// ownSystemPath is that of this process's user; "" if /etc/passwd has no name for
+// the number. os/user would do it too, and cost the hook some 0.1 ms.
+func ownSystemPath() string {
+	if _, err := os.Stat(systemDir); err != nil {
+		return ""
+	}
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return ""
+	}
+	id := strconv.Itoa(os.Geteuid())
+	for line := range strings.Lines(string(passwd)) {
+		if f := strings.Split(line, ":"); len(f) > 2 && f[2] == id && f[0] != "" && f[0] != "config" && !strings.Contains(f[0], "/") {
+			return SystemPath(f[0])
 		}
 	}
 	return ""
@@ -69,8 +98,14 @@ func defaultStateDir() string {
 	return filepath.Join(dir, "quire")
 }
 
-// Load reads the configuration that Find names.
-func Load() (*Config, error) {
+// Load reads the configuration that Find names, with its secrets.
+func Load() (*Config, error) { return loadFound(LoadFile) }
+
+// LoadPublic is Load for programs that need no secrets and may run as a user who
+// may not read them.
+func LoadPublic() (*Config, error) { return loadFound(LoadPublicFile) }
+
+func loadFound(load func(path string) (*Config, error)) (*Config, error) {
 	path := Find()
 	if path == "" {
 		c := Defaults()
@@ -79,27 +114,77 @@ func Load() (*Config, error) {
 		}
 		return &c, nil
 	}
-	return LoadFile(path)
+	return load(path)
 }
 
-// LoadFile reads the configuration at path. A file with literal secrets that
-// others may read is refused.
-func LoadFile(path string) (*Config, error) {
+// LoadFile reads the configuration at path and the file of secrets beside it. A
+// file with literal secrets that others may read is refused.
+func LoadFile(path string) (*Config, error) { return loadFile(path, false) }
+
+// LoadPublicFile is LoadFile for a user who may be unable to read the secrets.
+func LoadPublicFile(path string) (*Config, error) { return loadFile(path, true) }
+
+// SecretsPath is the file of secrets that belongs to a configuration:
+// secrets.toml beside config.toml, NAME.secrets.toml beside NAME.toml.
+func SecretsPath(path string) string {
+	if path == "" {
+		return ""
+	}
+	dir, base := filepath.Split(path)
+	if base == "config.toml" {
+		return dir + "secrets.toml"
+	}
+	return dir + strings.TrimSuffix(base, ".toml") + ".secrets.toml"
+}
+
+func loadFile(path string, public bool) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	c, err := Parse(path, string(text))
+	secrets, err := readSecrets(SecretsPath(path))
+	withheld := public && errors.Is(err, fs.ErrPermission)
+	if err != nil && !withheld {
+		return nil, err
+	}
+	c, err := parse(source{path, string(text)}, secrets, withheld)
 	if err != nil {
 		return nil, err
 	}
-	return c, c.checkMode()
+	return c, c.checkMode(secrets)
 }
 
-func (c *Config) checkMode() error {
+// readSecrets reads a file of secrets, which nobody else may read. None is no
+// error.
+func readSecrets(path string) (source, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return source{path: path}, nil
+	}
+	if err != nil {
+		return source{path: path}, fmt.Errorf("read secrets: %w; they are for the user that runs the pipelines", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err == nil && st.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("others may read or write it (mode %04o); run: chmod 600 %s", st.Mode().Perm(), path)
+	}
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(f)
+	}
+	if err != nil {
+		return source{path: path}, fmt.Errorf("read secrets: %s: %w", path, err)
+	}
+	return source{path, string(text)}, nil
+}
+
+// checkMode refuses literal secrets in a configuration that others may read.
+// Those in the file of secrets were guarded when that was read.
+func (c *Config) checkMode(secrets source) error {
 	literal := ""
 	for _, name := range c.SecretNames() {
-		if c.Secrets[name].Value != "" {
+		if s := c.Secrets[name]; s.Value != "" && s.file != secrets.path {
 			literal = name
 			break
 		}
@@ -112,8 +197,8 @@ func (c *Config) checkMode() error {
 		return fmt.Errorf("read configuration: %w", err)
 	}
 	if st.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s holds the secret %q and others may read it (mode %04o); run: chmod 600 %s",
-			c.Path, literal, st.Mode().Perm(), c.Path)
+		return fmt.Errorf("%s holds the secret %q and others may read it (mode %04o); move [secrets.%s] to %s, with mode 600, or run: chmod 600 %s",
+			c.Path, literal, st.Mode().Perm(), literal, secrets.path, c.Path)
 	}
 	return nil
 }
@@ -128,32 +213,101 @@ func (c *Config) SecretNames() []string {
 	return names
 }
 
+// source is a file that a configuration is read from.
+type source struct{ path, text string }
+
 // Parse reads a configuration from its text; path is for messages and for
 // relative file names, which count from the file's directory.
 func Parse(path, text string) (*Config, error) {
+	return parse(source{path, text}, source{path: SecretsPath(path)}, false)
+}
+
+// parse reads a configuration and its file of secrets. withheld says that there
+// is such a file and that its secrets are not known here.
+func parse(conf, secrets source, withheld bool) (*Config, error) {
 	file := struct {
 		Config
 		Secrets map[string]toml.Primitive `toml:"secrets"`
 	}{Config: Defaults()}
-	md, err := toml.Decode(text, &file)
+	md, err := toml.Decode(conf.text, &file)
 	if err != nil {
-		var pe toml.ParseError
-		if errors.As(err, &pe) {
-			return nil, &Error{Path: path, Faults: []Fault{{Line: pe.Position.Line, Text: strings.TrimSpace(pe.Message), Excerpt: lineOf(text, pe.Position.Line)}}}
-		}
-		return nil, &Error{Path: path, Faults: []Fault{{Text: strings.TrimPrefix(err.Error(), "toml: ")}}}
+		return nil, syntaxError(conf, err)
 	}
 	c := file.Config
-	c.Path = path
-	faults := &faults{text: text}
-	c.decodeSecrets(md, file.Secrets, faults)
+	c.Path = conf.path
+	c.Secrets = map[string]Secret{}
+	c.secretsWithheld = withheld
+	// Both are read before either is judged: one may name what the other holds.
+	apart, err := c.parseSecrets(secrets)
+	if err != nil {
+		return nil, err
+	}
+	faults := &faults{text: conf.text}
+	c.decodeSecrets(md, file.Secrets, conf.path, faults)
+	for _, name := range c.SecretNames() {
+		if s := c.Secrets[name]; s.file == conf.path {
+			c.validateSecret(s, faults)
+		} else {
+			c.validateSecret(s, apart)
+		}
+	}
 	for _, key := range md.Undecoded() {
 		faults.unknown(key)
 	}
 	c.validate(faults)
-	if len(faults.list) > 0 {
-		sort.SliceStable(faults.list, func(i, j int) bool { return faults.list[i].Line < faults.list[j].Line })
-		return nil, &Error{Path: path, Faults: faults.list}
+	if err := errors.Join(faults.err(conf.path), apart.err(secrets.path)); err != nil {
+		return nil, err
 	}
 	return &c, nil
+}
+
+// parseSecrets reads the file of secrets, which holds the table secrets and
+// nothing else.
+func (c *Config) parseSecrets(secrets source) (*faults, error) {
+	f := &faults{text: secrets.text}
+	if secrets.text == "" {
+		return f, nil // it costs the hook nothing
+	}
+	var file struct {
+		Secrets map[string]toml.Primitive `toml:"secrets"`
+	}
+	md, err := toml.Decode(secrets.text, &file)
+	if err != nil {
+		return f, syntaxError(secrets, err)
+	}
+	c.decodeSecrets(md, file.Secrets, secrets.path, f)
+	seen := map[string]bool{}
+	for _, key := range md.Undecoded() {
+		if key[0] == "secrets" {
+			f.unknown(key)
+		} else if !seen[key[0]] {
+			seen[key[0]] = true
+			f.add(key[0], "%s belongs into the configuration; here only [secrets] is read", key[0])
+		}
+	}
+	return f, nil
+}
+
+// syntaxError says where a file is no TOML. The line itself is shown only where
+// it cannot hold a secret.
+func syntaxError(in source, err error) error {
+	var pe toml.ParseError
+	if !errors.As(err, &pe) {
+		return &Error{Path: in.path, Faults: []Fault{{Text: strings.TrimPrefix(err.Error(), "toml: ")}}}
+	}
+	fault := Fault{Line: pe.Position.Line, Text: strings.TrimSpace(pe.Message)}
+	if !strings.HasSuffix(in.path, "secrets.toml") {
+		fault.Excerpt = lineOf(in.text, pe.Position.Line)
+	}
+	return &Error{Path: in.path, Faults: []Fault{fault}}
+}
+
+// err is all that is wrong with a file, in the order of its lines; nil if nothing
+// is.
+func (f *faults) err(path string) error {
+	if len(f.list) == 0 {
+		return nil
+	}
+	sort.SliceStable(f.list, func(i, j int) bool { return f.list[i].Line < f.list[j].Line })
+	return &Error{Path: path, Faults: f.list}
 }

@@ -11,8 +11,7 @@ import (
 
 // decodeSecrets reads [secrets]: tables are secrets by name, and the one string
 // `identity` is the file of age identities, so a secret cannot bear that name.
-func (c *Config) decodeSecrets(md toml.MetaData, raw map[string]toml.Primitive, f *faults) {
-	c.Secrets = map[string]Secret{}
+func (c *Config) decodeSecrets(md toml.MetaData, raw map[string]toml.Primitive, path string, f *faults) {
 	names := make([]string, 0, len(raw))
 	for name := range raw {
 		names = append(names, name)
@@ -20,6 +19,9 @@ func (c *Config) decodeSecrets(md toml.MetaData, raw map[string]toml.Primitive, 
 	sort.Strings(names)
 	for _, name := range names {
 		if name == "identity" {
+			if c.Identity != "" {
+				f.add("secrets.identity", "secrets.identity is in both files: keep one")
+			}
 			if err := md.PrimitiveDecode(raw[name], &c.Identity); err != nil {
 				f.add("secrets.identity", "secrets.identity wants the path of an age identity file (no secret can be called identity)")
 			}
@@ -31,8 +33,11 @@ func (c *Config) decodeSecrets(md toml.MetaData, raw map[string]toml.Primitive, 
 			f.add("secrets."+name, "secret %s: want a table such as [secrets.%s] with value, file, env, command, credential, age or age_file", name, name)
 			continue
 		}
-		s.Name = name
-		c.validateSecret(s, f)
+		if other, ok := c.Secrets[name]; ok {
+			f.add("secrets."+name, "secret %s is declared in %s too: keep one", name, other.file)
+			continue
+		}
+		s.Name, s.file = name, path
 		c.Secrets[name] = s
 	}
 }
@@ -56,7 +61,7 @@ func (c *Config) validateSecret(s Secret, f *faults) {
 	default:
 		f.add(key, "secret %s has %d sources (%s): keep one", s.Name, len(set), strings.Join(set, ", "))
 	}
-	if (s.Age != "" || s.AgeFile != "") && c.Identity == "" && !identityGiven(f.text) {
+	if (s.Age != "" || s.AgeFile != "") && c.Identity == "" && !c.secretsWithheld {
 		f.add(key, "secret %s is encrypted with age and [secrets] names no identity file", s.Name)
 	}
 	f.globs(key+".repos", s.Repos)
@@ -64,9 +69,6 @@ func (c *Config) validateSecret(s Secret, f *faults) {
 	f.globs(key+".jobs", s.Jobs)
 	c.validateProtection(s, f)
 }
-
-// identityGiven guards against map order: identity sorts among the names.
-func identityGiven(text string) bool { return lineOfKey(text, "secrets.identity") > 0 }
 
 // Format and String keep a literal value out of %v, %+v and %#v.
 func (s Secret) Format(w fmt.State, _ rune) { fmt.Fprint(w, s.String()) }

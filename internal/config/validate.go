@@ -76,7 +76,7 @@ func (c *Config) validateMirror(m *Mirror, key string, seen map[string]bool, f *
 	f.globs(key+".refs", m.Refs)
 	f.globs(key+".exclude", m.Exclude)
 	if m.Secret != "" {
-		if _, ok := c.Secrets[m.Secret]; !ok {
+		if !c.declared(m.Secret) {
 			f.add(key+".secret", "mirror %s names the secret %q, which is not declared in [secrets.%s]", m.Name, m.Secret, m.Secret)
 		}
 	}
@@ -90,6 +90,13 @@ func (c *Config) validateMirror(m *Mirror, key string, seen map[string]bool, f *
 	if m.RetryFor == 0 {
 		m.RetryFor = Duration(24 * time.Hour)
 	}
+}
+
+// declared reports whether there is such a secret; where some are withheld, there
+// may be.
+func (c *Config) declared(secret string) bool {
+	_, ok := c.Secrets[secret]
+	return ok || c.secretsWithheld
 }
 
 // authority takes host and whether there is a password from a URL (RFC 3986,
@@ -124,7 +131,7 @@ func (c *Config) validateNotify(n *Notify, key string, f *faults) {
 		f.oneOf(key+".on", on, "failed", "fixed", "succeeded", "mirror")
 	}
 	if n.Secret != "" {
-		if _, ok := c.Secrets[n.Secret]; !ok {
+		if !c.declared(n.Secret) {
 			f.add(key+".secret", "notify names the secret %q, which is not declared", n.Secret)
 		}
 	}

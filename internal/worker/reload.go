@@ -14,8 +14,11 @@ import (
 // changes meanwhile counts from the next look on: a corrected URL, a mirror
 // taken back, a secret that is kept elsewhere.
 
-// version tells one content of a file from another, as far as its name can.
-type version struct {
+// version tells one content of a configuration from another, as far as its files'
+// names can.
+type version struct{ config, secrets fileVersion }
+
+type fileVersion struct {
 	path       string
 	inode      uint64
 	size       int64
@@ -24,8 +27,13 @@ type version struct {
 
 // configVersion is that of the configuration that would be read now.
 func configVersion() version {
-	v := version{path: config.Find()}
-	if st, err := os.Stat(v.path); err == nil {
+	path := config.Find()
+	return version{versionOf(path), versionOf(config.SecretsPath(path))}
+}
+
+func versionOf(path string) fileVersion {
+	v := fileVersion{path: path}
+	if st, err := os.Stat(path); err == nil {
 		v.size, v.modifiedAt = st.Size(), st.ModTime()
 		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
 			v.inode = sys.Ino
