@@ -61,9 +61,15 @@ type Spec struct {
 	RunDir    string // runs/ID, for sockets and logs of the executor's own
 
 	// Docker takes the image that the pipeline names (ci.image), else the one
-	// that .quire/Dockerfile of the workspace makes, else the configuration's.
+	// that .quire/Dockerfile makes, else the configuration's.
 	Image        string
 	DefaultImage string
+	// Context is .quire without its Fennel, of which the image is built: what was
+	// committed, whatever lies in the workspace. nil: no image is built.
+	Context func(context.Context) ([]ContextFile, error)
+	// Domains say whose images the run may use of those that were built: its own
+	// domain, for which it builds, then those it trusts.
+	Domains []string
 	// Network is a network's name, "none", or "" for the executor's usual: in a
 	// sandbox none, in a container the engine's.
 	Network string
@@ -89,6 +95,14 @@ type Spec struct {
 	// Container is told when a container has started and when it has stopped,
 	// with its name; the run records it. Not called by the host executor.
 	Container func(started bool, name string)
+}
+
+// ContextFile is a plain file of an image's context. Symbolic links are not part
+// of it.
+type ContextFile struct {
+	Path       string // below the context, with slashes
+	Content    []byte
+	Executable bool
 }
 
 // Mount is a directory of this machine that commands find under another path.

@@ -38,6 +38,10 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 			j.record(event.Record{Type: t, Text: name})
 		},
 		ServiceLog: s.serviceLog,
+		Context:    s.imageContext(s.standing.commit),
+	}
+	if rule.Use == "docker" {
+		spec.Domains = s.domain().all()
 	}
 	if spec.Mounts, err = s.caches(p, rule.Use); err != nil {
 		return nil, err

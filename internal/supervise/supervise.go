@@ -129,8 +129,9 @@ type supervision struct {
 	vault     *secret.Vault
 	stop      *stopper
 	journal   *journal
-	standing  *standing // set by prepare
-	die       func()    // ends the process at once, after the end is recorded
+	standing  *standing     // set by prepare, as domain is
+	domain    func() domain // which takes a look at trees
+	die       func()        // ends the process at once, after the end is recorded
 
 	newExecutor func(ctx context.Context, use string, spec executor.Spec) (executor.Executor, error)
 
@@ -258,6 +259,7 @@ func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.
 	if !s.local {
 		s.standing = newStanding(repo, s.run.Ref, commit.OID)
 	}
+	s.domain = sync.OnceValue(func() domain { return domainOf(s.cfg, s.run, s.standing) })
 	var made error
 	var making sync.WaitGroup
 	if !s.local {

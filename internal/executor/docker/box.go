@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +17,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
-	"github.com/docker/docker/api/types/network"
 )
 
 // box is the container in which an image's commands run.
@@ -64,40 +62,36 @@ func (d *Executor) box(ctx context.Context, image string) (*box, error) {
 // start makes and starts a container. It gives back its id, even with an
 // error, when there is something to remove.
 func (d *Executor) start(ctx context.Context, image, name string) (string, error) {
-	if err := d.need(ctx, image); err != nil {
-		return "", err
+	if image != d.built {
+		if _, err := d.need(ctx, image); err != nil {
+			return "", err
+		}
 	}
-	config := &container.Config{
-		Image:       image,
-		Entrypoint:  []string{inside.Path, inside.Word, "pause"},
-		Cmd:         []string{},
-		Labels:      maps.Clone(d.owner),
-		User:        d.user(),
-		WorkingDir:  "/",
-		Hostname:    "quire",
-		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
-	}
-	init := true
-	host := &container.HostConfig{
-		Init:          &init, // reaps what commands leave to the first process
-		SecurityOpt:   []string{"no-new-privileges"},
-		LogConfig:     container.LogConfig{Type: "none"},
-		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
-		Resources:     d.resources(),
-		NetworkMode:   container.NetworkMode(d.networkMode()),
+	what := purpose{
+		config: &container.Config{
+			Image:       image,
+			Entrypoint:  []string{inside.Path, inside.Word, "pause"},
+			Cmd:         []string{},
+			User:        d.user(),
+			WorkingDir:  "/",
+			Hostname:    "quire",
+			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+		},
+		log:  container.LogConfig{Type: "none"},
+		name: name,
 	}
 	var made container.CreateResponse
 	var err error
 	if d.bound {
-		host.Mounts = d.mounts()
-		made, err = d.engine.ContainerCreate(ctx, config, host, d.networking(), nil, name)
+		what.mounts = d.mounts()
+		made, err = d.create(ctx, what)
 		if err != nil && strings.Contains(err.Error(), "bind source path does not exist") {
 			d.bound = false // the socket is here and the engine is not
 		}
 	}
 	if !d.bound {
-		host.Mounts = nil
-		made, err = d.engine.ContainerCreate(ctx, config, host, d.networking(), nil, name)
+		what.mounts = nil
+		made, err = d.create(ctx, what)
 		if err == nil {
 			err = d.copyIn(ctx, made.ID)
 		}
@@ -132,31 +126,6 @@ func (d *Executor) user() string {
 	s := info.Sys().(*syscall.Stat_t)
 	return strconv.Itoa(int(s.Uid)) + ":" + strconv.Itoa(int(s.Gid))
 }
-
-func (d *Executor) resources() container.Resources {
-	l := d.spec.Limits
-	r := container.Resources{NanoCPUs: int64(l.CPU * 1e9), Memory: l.Memory, MemorySwap: l.Memory}
-	if l.PIDs > 0 {
-		// Two for the container's own processes, and up to ten for each command's,
-		// whose threads count.
-		n := int64(l.PIDs) + ownPIDs
-		r.PidsLimit = &n
-	}
-	return r
-}
-
-const ownPIDs = 48
-
-// networkMode is the configured network, or the run's own where services have
-// made one.
-func (d *Executor) networkMode() string {
-	if d.network != "" {
-		return d.network
-	}
-	return d.spec.Network
-}
-
-func (d *Executor) networking() *network.NetworkingConfig { return nil }
 
 // shown are the directories that commands see under their own paths.
 func (d *Executor) shown() []mount.Mount {

@@ -16,51 +16,76 @@ import (
 	"github.com/docker/docker/client"
 )
 
-func TestDockerfile(t *testing.T) {
-	c := engine(t)
-	spec := executortest.NewSpec(t)
-	quire := filepath.Join(spec.Workspace, ".quire")
-	write(t, filepath.Join(quire, "Dockerfile"), "FROM "+built.image+"\nCOPY tool /bin/tool\nRUN [\"/bin/chmod\", \"755\", \"/bin/tool\"]\nENV PATH=/bin\n")
-	write(t, filepath.Join(quire, "tool"), "#!/bin/sh\necho tool of "+spec.RunID+"\n")
-	write(t, filepath.Join(quire, "ci.fnl"), "(print 1)")
+// contextOf is an image's context with these files; those whose name begins with
+// "+" are executable.
+func contextOf(files map[string]string) func(context.Context) ([]executor.ContextFile, error) {
+	var all []executor.ContextFile
+	for name, content := range files {
+		path, executable := strings.CutPrefix(name, "+")
+		all = append(all, executor.ContextFile{Path: path, Content: []byte(content), Executable: executable})
+	}
+	slices.SortFunc(all, func(a, b executor.ContextFile) int { return strings.Compare(a.Path, b.Path) })
+	return func(context.Context) ([]executor.ContextFile, error) { return all, nil }
+}
+
+// forgetBuilt removes the images that were built on the test's own.
+func forgetBuilt(t *testing.T, c *client.Client) {
 	t.Cleanup(func() {
 		images, _ := c.ImageList(context.Background(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", docker.LabelContext))})
 		for _, i := range images {
-			// Only those of this test start from its image.
 			if info, err := c.ImageInspect(context.Background(), i.ID); err == nil && slices.Contains(info.RootFS.Layers, baseLayer(t, c)) {
 				c.ImageRemove(context.Background(), i.ID, image.RemoveOptions{Force: true})
 			}
 		}
 	})
-	made := func(s executor.Spec) (told []string, out string) {
-		s.Image, s.DefaultImage = "", "127.0.0.1:1/never:1"
-		s.Progress = func(text string) { told = append(told, text) }
-		x, err := docker.New(t.Context(), s, docker.WithHelper(built.helper))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer x.Close(t.Context())
-		out, _ = sh(t, x, "tool")
-		return told, out
+}
+
+// builtRun runs a script in the image of a context, and says what the run was
+// told meanwhile.
+func builtRun(t *testing.T, s executor.Spec, script string) (told []string, out string) {
+	t.Helper()
+	s.Image, s.DefaultImage = "", "127.0.0.1:1/never:1"
+	s.Progress = func(text string) { told = append(told, text) }
+	x, err := docker.New(t.Context(), s, docker.WithHelper(built.helper))
+	if err != nil {
+		t.Fatal(err)
 	}
-	told, out := made(spec)
-	if out != "tool of "+spec.RunID+"\n" || len(told) < 4 || !slices.ContainsFunc(told, func(s string) bool { return strings.HasPrefix(s, "Step 2/5 : COPY tool") }) {
+	defer x.Close(t.Context())
+	out, _ = sh(t, x, script)
+	return told, out
+}
+
+func TestDockerfile(t *testing.T) {
+	c := engine(t)
+	forgetBuilt(t, c)
+	spec := executortest.NewSpec(t)
+	dockerfile := "FROM " + built.image + "\nCOPY tool /bin/tool\nENV PATH=/bin\n"
+	files := map[string]string{"Dockerfile": dockerfile, "+tool": "#!/bin/sh\necho tool of " + spec.RunID + "\n"}
+	spec.Context, spec.Domains = contextOf(files), []string{"own"}
+	// What lies in the workspace is not what was committed.
+	write(t, filepath.Join(spec.Workspace, ".quire", "Dockerfile"), "FROM 127.0.0.1:1/none:1\n")
+	told, out := builtRun(t, spec, "tool")
+	if out != "tool of "+spec.RunID+"\n" || len(told) < 4 || !slices.ContainsFunc(told, func(s string) bool { return strings.HasPrefix(s, "Step 2/4 : COPY tool") }) {
 		t.Errorf("%q, told %q", out, told)
 	}
-	// Another run, another time of checking out, other Fennel: the same image.
-	again := executortest.NewSpec(t)
-	for name, content := range map[string]string{
-		"Dockerfile": "FROM " + built.image + "\nCOPY tool /bin/tool\nRUN [\"/bin/chmod\", \"755\", \"/bin/tool\"]\nENV PATH=/bin\n",
-		"tool":       "#!/bin/sh\necho tool of " + spec.RunID + "\n", "ci.fnl": "(print 2)", "lib/x.fnl": "",
-	} {
-		write(t, filepath.Join(again.Workspace, ".quire", name), content)
+	// Another run of the same context: the same image. So for who trusts the domain.
+	for _, domains := range [][]string{{"own"}, {"branch", "own"}} {
+		again := executortest.NewSpec(t)
+		again.Context, again.Domains = spec.Context, domains
+		if told, out := builtRun(t, again, "tool"); out != "tool of "+spec.RunID+"\n" || len(told) != 0 {
+			t.Errorf("the same context in %v: %q, told %q", domains, out, told)
+		}
 	}
-	again.GitDir = spec.GitDir
-	if told, out := made(again); out != "tool of "+spec.RunID+"\n" || len(told) != 0 {
-		t.Errorf("the same context: %q, told %q", out, told)
+	// What a domain built that is not trusted is not used.
+	other := executortest.NewSpec(t)
+	other.Context, other.Domains = spec.Context, []string{"other"}
+	if told, _ := builtRun(t, other, "tool"); len(told) == 0 {
+		t.Error("the image of a domain that is not trusted was used")
 	}
-	write(t, filepath.Join(again.Workspace, ".quire", "tool"), "#!/bin/sh\necho changed in "+spec.RunID+"\n")
-	if told, out := made(again); out != "changed in "+spec.RunID+"\n" || len(told) == 0 {
+	files["+tool"] = "#!/bin/sh\necho changed in " + spec.RunID + "\n"
+	spec.Context = contextOf(files)
+	spec.RunID = executortest.RunID(t)
+	if told, out := builtRun(t, spec, "tool"); !strings.HasPrefix(out, "changed in ") || len(told) == 0 {
 		t.Errorf("another context: %q, told %q", out, told)
 	}
 }
@@ -73,9 +98,13 @@ func TestDockerfileThatFails(t *testing.T) {
 		"FROM " + built.image + "\nNONSENSE x\n":                      "NONSENSE",
 		"FROM 127.0.0.1:1/none:1\n":                                   "127.0.0.1:1",
 		"":                                                            "Dockerfile",
+		"FROM " + built.image + "\nADD http://127.0.0.1:1/x /x\n":                                          "line 2: ADD of a URL is fetched by the engine",
+		"FROM " + built.image + "\nCOPY --from=127.0.0.1:1/none:1 / /\n":                                   "127.0.0.1:1",
+		"FROM quire.invalid/built:0123\n":                                                                  "is used without being named",
+		"# syntax=127.0.0.1:1/frontend\nFROM " + built.image + "\nRUN --mount=type=cache,target=/x true\n": "BuildKit",
 	} {
 		spec := executortest.NewSpec(t)
-		write(t, filepath.Join(spec.Workspace, ".quire", "Dockerfile"), content)
+		spec.Context = contextOf(map[string]string{"Dockerfile": content})
 		x, err := docker.New(t.Context(), spec, docker.WithHelper(built.helper))
 		if x != nil || err == nil || !strings.Contains(err.Error(), "image of .quire/Dockerfile") || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, %v", content, x, err)

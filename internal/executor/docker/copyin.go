@@ -125,3 +125,13 @@ func addTree(t *tar.Writer, source, target string) error {
 		return err
 	})
 }
+
+func copyFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}

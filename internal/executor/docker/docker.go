@@ -27,11 +27,13 @@ type Executor struct {
 	helper string // path of the program that works in containers
 	owner  owner
 	image  string // the run's; "" if there is none
+	built  string // the same, if it was built of .quire/Dockerfile
 
 	mu       sync.Mutex
 	boxes    map[string]*box // by image
 	services []*service
 	network  string // made for this run; "" if none was
+	beside   string // the network that containers are in as well as that; "" none
 	closed   bool
 	bound    bool // directories of this machine can be mounted
 }

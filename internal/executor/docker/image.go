@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +22,9 @@ import (
 func (d *Executor) resolve(ctx context.Context) (string, error) {
 	name := d.spec.Image
 	if name == "" {
-		built, err := d.build(ctx, filepath.Join(d.spec.Workspace, ".quire"))
+		built, err := d.build(ctx)
 		if err != nil || built != "" {
+			d.built = built
 			return built, err
 		}
 		name = d.spec.DefaultImage
@@ -31,41 +32,71 @@ func (d *Executor) resolve(ctx context.Context) (string, error) {
 	if name == "" {
 		return "", nil
 	}
-	return name, d.need(ctx, name)
+	_, err := d.need(ctx, name)
+	return name, err
 }
 
 var errNoImage = errors.New(`no image to run in: name one with (ci.image "…"), or add .quire/Dockerfile, or set image in [executor]`)
 
-// need makes sure that the engine has an image, pulling it if it does not.
-func (d *Executor) need(ctx context.Context, name string) error {
-	if _, err := reference.ParseAnyReference(name); err != nil {
-		return fmt.Errorf("image %q: not an image's name: %w", name, err)
+// need makes sure that the engine has an image of that name, pulling it if it
+// does not. A name it must be: by the beginning of an id everything on the
+// engine could be had, the images of other repositories too.
+func (d *Executor) need(ctx context.Context, name string) (image.InspectResponse, error) {
+	var none image.InspectResponse
+	ref, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return none, fmt.Errorf("image %q: not an image's name: %w", name, err)
 	}
-	info, err := d.engine.ImageInspect(ctx, name)
-	if errdefs.IsNotFound(err) {
-		if err := d.pull(ctx, name); err != nil {
-			return err
+	if reference.FamiliarName(ref) == builtHere {
+		return none, fmt.Errorf("image %s: what is built of a Dockerfile is used without being named", name)
+	}
+	info, found, err := d.look(ctx, name, ref)
+	if err == nil && !found {
+		if err := d.pull(ctx, name, ref); err != nil {
+			return none, err
 		}
-		info, err = d.engine.ImageInspect(ctx, name)
+		if info, found, err = d.look(ctx, name, ref); err == nil && !found {
+			err = errors.New("it was pulled and is gone again")
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("image %s: %s", name, oneLine(err))
+		return none, fmt.Errorf("image %s: %s", name, oneLine(err))
 	}
 	if info.Os != "" && info.Os != "linux" {
-		return fmt.Errorf("image %s is for %s: jobs run on linux", name, info.Os)
+		return none, fmt.Errorf("image %s is for %s: jobs run on linux", name, info.Os)
 	}
 	if info.Architecture != "" && info.Architecture != runtime.GOARCH {
-		return fmt.Errorf("image %s is for %s and quire for %s: name an image for this processor", name, info.Architecture, runtime.GOARCH)
+		return none, fmt.Errorf("image %s is for %s and quire for %s: name an image for this processor", name, info.Architecture, runtime.GOARCH)
 	}
-	return nil
+	return info, nil
+}
+
+// look finds an image that the engine knows under this very name.
+func (d *Executor) look(ctx context.Context, name string, ref reference.Named) (image.InspectResponse, bool, error) {
+	info, err := d.engine.ImageInspect(ctx, name)
+	if errdefs.IsNotFound(err) {
+		return info, false, nil
+	}
+	if err != nil {
+		return info, false, err
+	}
+	return info, slices.ContainsFunc(append(info.RepoTags, info.RepoDigests...), func(known string) bool {
+		k, err := reference.ParseNormalizedNamed(known)
+		return err == nil && exact(k) == exact(ref)
+	}), nil
+}
+
+// exact is the whole name that stands for one image: with the digest if there
+// is one, and else the tag.
+func exact(ref reference.Named) string {
+	if d, ok := ref.(reference.Digested); ok {
+		return ref.Name() + "@" + d.Digest().String()
+	}
+	return reference.TagNameOnly(ref).String()
 }
 
 // pull fetches an image, telling how far it is.
-func (d *Executor) pull(ctx context.Context, name string) error {
-	ref, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
-		return fmt.Errorf("image %s is not on the engine", name) // an id, which no registry knows
-	}
+func (d *Executor) pull(ctx context.Context, name string, ref reference.Named) error {
 	auth, err := credentials(ctx, reference.Domain(ref))
 	if err != nil {
 		return fmt.Errorf("image %s: %w", name, err)

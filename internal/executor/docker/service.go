@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"strings"
 	"time"
 
 	"quire/internal/executor"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
@@ -29,17 +27,9 @@ func (d *Executor) startServices(ctx context.Context) error {
 	if len(d.spec.Services) == 0 {
 		return nil
 	}
-	name := "quire-" + d.spec.RunID
-	made, err := d.engine.NetworkCreate(ctx, name, network.CreateOptions{
-		Driver: "bridge",
-		// "none" cuts jobs off from everything but what the run itself brings.
-		Internal: d.spec.Network == "none",
-		Labels:   maps.Clone(d.owner),
-	})
-	if err != nil {
+	if err := d.makeNetwork(ctx); err != nil {
 		return fmt.Errorf("the run's network: %s", oneLine(err))
 	}
-	d.network = made.ID
 	for _, s := range d.spec.Services {
 		if err := d.startService(ctx, s); err != nil {
 			return fmt.Errorf("service %s: %w", s.Name, err)
@@ -49,33 +39,27 @@ func (d *Executor) startServices(ctx context.Context) error {
 }
 
 func (d *Executor) startService(ctx context.Context, s executor.Service) error {
-	if err := d.need(ctx, s.Image); err != nil {
+	if _, err := d.need(ctx, s.Image); err != nil {
 		return err
 	}
 	begun := time.Now()
-	config := &container.Config{
-		Image: s.Image, Cmd: s.Argv, Env: s.Env, Hostname: s.Name, Labels: maps.Clone(d.owner),
-	}
-	init := true
-	host := &container.HostConfig{
-		Init:        &init,
-		SecurityOpt: []string{"no-new-privileges"},
-		LogConfig:   container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "16m", "max-file": "1"}},
-		Resources:   d.resources(),
-		NetworkMode: container.NetworkMode(d.network),
-	}
-	names := &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-		d.network: {Aliases: []string{s.Name}},
-	}}
 	running := &service{name: "quire-" + d.spec.RunID + "-" + s.Name, logged: make(chan struct{})}
-	made, err := d.engine.ContainerCreate(ctx, config, host, names, nil, running.name)
+	made, err := d.create(ctx, purpose{
+		config: &container.Config{Image: s.Image, Cmd: s.Argv, Env: s.Env, Hostname: s.Name},
+		log:    container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "16m", "max-file": "1"}},
+		alias:  s.Name,
+		name:   running.name,
+	})
+	if made.ID != "" { // also with an error it may be there, to be removed
+		running.id = made.ID
+		d.mu.Lock()
+		d.services = append(d.services, running)
+		d.mu.Unlock()
+	}
 	if err != nil {
+		close(running.logged)
 		return fmt.Errorf("%s", oneLine(err))
 	}
-	running.id = made.ID
-	d.mu.Lock()
-	d.services = append(d.services, running)
-	d.mu.Unlock()
 	if err := d.engine.ContainerStart(ctx, made.ID, container.StartOptions{}); err != nil {
 		close(running.logged)
 		return fmt.Errorf("%s", oneLine(err))

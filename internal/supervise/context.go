@@ -1,0 +1,128 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"quire/internal/executor"
+	"quire/internal/gitrepo"
+)
+
+// The bounds on what an image is built of. It is in memory while it is built;
+// what is larger is fetched by a RUN, or comes with a base image.
+const (
+	maxContextFiles = 10_000
+	maxContextBytes = 64 << 20
+)
+
+const contextDir = ".quire"
+
+// imageContext is what an image is built of: .quire of the commit, or of the
+// checkout that a local run is of.
+func (s *supervision) imageContext(commit string) func(context.Context) ([]executor.ContextFile, error) {
+	if s.local {
+		return func(ctx context.Context) ([]executor.ContextFile, error) { return directoryContext(ctx, s.workspace) }
+	}
+	return func(ctx context.Context) ([]executor.ContextFile, error) { return commitContext(ctx, s.repo, commit) }
+}
+
+// commitContext reads the commit itself. In the workspace the same files may
+// differ, for .gitattributes says how they are written there.
+func commitContext(ctx context.Context, repo *gitrepo.Repo, commit string) ([]executor.ContextFile, error) {
+	if id, err := repo.Identity(commit, contextDir+"/Dockerfile"); err != nil || id == "" {
+		return nil, err
+	}
+	paths, err := repo.List(commit, contextDir)
+	if err != nil {
+		return nil, err
+	}
+	c := contextReader{ctx: ctx}
+	for _, path := range paths {
+		err := c.add(strings.TrimPrefix(path, contextDir+"/"), func() ([]byte, bool, error) {
+			id, err := repo.Identity(commit, path)
+			if err != nil {
+				return nil, false, err
+			}
+			content, _, err := repo.File(commit, path)
+			return content, strings.HasPrefix(id, "100755 "), err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c.files, nil
+}
+
+// directoryContext reads a person's checkout.
+func directoryContext(ctx context.Context, top string) ([]executor.ContextFile, error) {
+	root, err := os.OpenRoot(top)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if info, err := root.Lstat(contextDir + "/Dockerfile"); errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	c := contextReader{ctx: ctx}
+	err = filepath.WalkDir(filepath.Join(top, contextDir), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(top, path)
+		if err != nil {
+			return err
+		}
+		return c.add(strings.TrimPrefix(filepath.ToSlash(rel), contextDir+"/"), func() ([]byte, bool, error) {
+			info, err := e.Info()
+			if err != nil {
+				return nil, false, err
+			}
+			if info.Size() > maxContextBytes {
+				return nil, false, errContextTooLarge
+			}
+			content, err := root.ReadFile(rel)
+			return content, info.Mode()&0o111 != 0, err
+		})
+	})
+	slices.SortFunc(c.files, func(a, b executor.ContextFile) int { return strings.Compare(a.Path, b.Path) })
+	return c.files, err
+}
+
+var errContextTooLarge = fmt.Errorf("its context, %s, holds more than %d MiB: fetch the rest with RUN, or take it from a base image", contextDir, maxContextBytes>>20)
+
+// contextReader gathers files within the bounds.
+type contextReader struct {
+	ctx   context.Context
+	files []executor.ContextFile
+	bytes int64
+}
+
+// add takes a file, unless it is Fennel: a pipeline that changes builds no image.
+func (c *contextReader) add(path string, read func() (content []byte, executable bool, err error)) error {
+	if strings.HasSuffix(path, ".fnl") {
+		return nil
+	}
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	if len(c.files) == maxContextFiles {
+		return fmt.Errorf("its context, %s, has more than %d files", contextDir, maxContextFiles)
+	}
+	content, executable, err := read()
+	if err != nil {
+		return err
+	}
+	if c.bytes += int64(len(content)); c.bytes > maxContextBytes {
+		return errContextTooLarge
+	}
+	c.files = append(c.files, executor.ContextFile{Path: path, Content: content, Executable: executable})
+	return nil
+}
