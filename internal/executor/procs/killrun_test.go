@@ -45,7 +45,7 @@ func supervise(runID, script string) error {
 	if err != nil {
 		return err
 	}
-	x, err := host.New(context.Background(), executor.Spec{RunID: runID, Workspace: dir})
+	x, err := host.New(context.Background(), executor.Spec{RunID: runID, Workspace: dir, RunDir: dir})
 	if err != nil {
 		return err
 	}

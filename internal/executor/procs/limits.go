@@ -7,10 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,8 +27,7 @@ type Bounds struct {
 type Limits struct {
 	memory, pids string   // files that count how often a bound was met; "" for none
 	joined       []joined // version 1: what the starting thread is in
-	starts       chan func()
-	done         chan struct{}
+	thread       *thread  // that starts commands; nil: any
 	prefix       []string // prlimit and its arguments
 	notes        []string
 }
@@ -185,30 +182,43 @@ func processesOf(uid int) (int, error) {
 }
 
 // join starts the thread that starts commands. In version 1 each thread is in a
-// cgroup of its own choice, and a child begins where the thread was that made
-// it: so nothing of a command is ever outside.
-func (l *Limits) join() error {
-	l.starts, l.done = make(chan func()), make(chan struct{})
-	ready := make(chan error)
-	go func() {
-		defer close(l.done)
-		runtime.LockOSThread() // never unlocked: the thread ends with this function
+// cgroup of its own choice.
+func (l *Limits) join() (err error) {
+	l.thread, err = newThread(func() error {
 		tid := strconv.Itoa(unix.Gettid())
 		for _, j := range l.joined {
 			if err := writeCgroup(filepath.Join(j.dir, "tasks"), tid); err != nil {
-				ready <- fmt.Errorf("limits: joining the run's cgroup: %w", err)
-				return
+				return fmt.Errorf("limits: joining the run's cgroup: %w", err)
 			}
 		}
-		close(ready)
-		for start := range l.starts {
-			start()
-		}
+		return nil
+	}, func() {
+		tid := strconv.Itoa(unix.Gettid())
 		for _, j := range l.joined { // else the directories are busy until the thread is gone
 			writeCgroup(filepath.Join(j.origin, "tasks"), tid)
 		}
-	}()
-	return <-ready
+	})
+	if err != nil {
+		l.thread = nil
+	}
+	return err
+}
+
+// Confine has the thread that starts commands give up something first, which every
+// command then lacks: enter runs on that thread, and must concern no other. It is
+// called before the first command. Nil limits nothing, and gives limits that do
+// nothing but this.
+func (l *Limits) Confine(enter func() error) (*Limits, error) {
+	if l == nil {
+		l = &Limits{}
+	}
+	var err error
+	if l.thread != nil {
+		l.thread.do(func() { err = enter() })
+	} else if l.thread, err = newThread(enter, nil); err != nil {
+		l.thread = nil
+	}
+	return l, err
 }
 
 // Start starts a program under the limits; see the function Start.
@@ -220,16 +230,10 @@ func (l *Limits) Start(runID string, group *Cgroup, name string, argv []string, 
 		argv = append(append(l.prefix[:len(l.prefix):len(l.prefix)], name), argv[1:]...)
 		name = l.prefix[0]
 	}
-	if l.starts == nil {
+	if l.thread == nil {
 		return Start(runID, group, name, argv, attr)
 	}
-	var started sync.WaitGroup
-	started.Add(1)
-	l.starts <- func() {
-		defer started.Done()
-		c, err = Start(runID, group, name, argv, attr)
-	}
-	started.Wait()
+	l.thread.do(func() { c, err = Start(runID, group, name, argv, attr) })
 	return c, err
 }
 
@@ -238,9 +242,9 @@ func (l *Limits) Close() error {
 	if l == nil {
 		return nil
 	}
-	if l.starts != nil {
-		close(l.starts)
-		<-l.done
+	if l.thread != nil {
+		l.thread.close()
+		l.thread = nil
 	}
 	var errs []error
 	for _, j := range l.joined {
