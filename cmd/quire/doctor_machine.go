@@ -131,12 +131,13 @@ func (e *exam) secrets(cfg *config.Config) {
 		if s.File == "" {
 			continue
 		}
-		st, err := os.Stat(s.File)
+		file := cfg.Resolve(s.File)
+		st, err := os.Stat(file)
 		switch {
 		case err != nil:
 			e.bad("secrets", "quire secrets check", "%s: %v", name, err)
 		case st.Mode().Perm()&0o077 != 0:
-			e.warn("secrets", "chmod 600 "+s.File, "others may read the file of %s (mode %04o)", name, st.Mode().Perm())
+			e.warn("secrets", "chmod 600 "+file, "others may read the file of %s (mode %04o)", name, st.Mode().Perm())
 		}
 	}
 	if n := len(cfg.Secrets); n > 0 {

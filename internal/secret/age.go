@@ -26,7 +26,7 @@ func (s source) ageFile(path string) (fetched, error) {
 
 // age decrypts r, armored or not. what is the place it came from.
 func (s source) age(r io.Reader, what string) (fetched, error) {
-	path := s.path(s.cfg.Identity)
+	path := s.cfg.Resolve(s.cfg.Identity)
 	identities, warnings, err := readIdentities(s.cfg, path)
 	if err != nil {
 		return fetched{}, err
@@ -77,7 +77,7 @@ func readIdentities(cfg *config.Config, path string) ([]age.Identity, []string, 
 // post-quantum ones it is for those only: age refuses to mix the kinds, since
 // the weaker one would decide.
 func Encrypt(cfg *config.Config, value string) (string, error) {
-	identities, _, err := readIdentities(cfg, source{cfg: cfg}.path(cfg.Identity))
+	identities, _, err := readIdentities(cfg, cfg.Resolve(cfg.Identity))
 	if err != nil {
 		return "", err
 	}

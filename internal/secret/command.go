@@ -107,7 +107,7 @@ func runGroup(ctx context.Context, cmd *exec.Cmd) error {
 // configuration file, a bare name is looked up in PATH.
 func (s source) program(word string) string {
 	if strings.Contains(word, "/") {
-		return s.path(word)
+		return s.cfg.Resolve(word)
 	}
 	return word
 }

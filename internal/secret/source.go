@@ -32,7 +32,7 @@ func (s source) fetch(ctx context.Context, d config.Secret) (fetched, error) {
 	case "value":
 		return fetched{value: d.Value}, nil
 	case "file":
-		return s.file(s.path(d.File))
+		return s.file(s.cfg.Resolve(d.File))
 	case "env":
 		return s.env(d.Env)
 	case "command":
@@ -42,24 +42,9 @@ func (s source) fetch(ctx context.Context, d config.Secret) (fetched, error) {
 	case "age":
 		return s.age(strings.NewReader(d.Age), "the value of age in "+s.configName())
 	case "age_file":
-		return s.ageFile(s.path(d.AgeFile))
+		return s.ageFile(s.cfg.Resolve(d.AgeFile))
 	}
 	return fetched{}, errors.New("it has no source; give it one of value, file, env, command, credential, age, age_file")
-}
-
-// path makes a file name of the configuration absolute: ~/ is HOME's, anything
-// else relative counts from the configuration file's directory. (Not from the
-// working directory: the worker's is /.)
-func (s source) path(name string) string {
-	if rest, ok := strings.CutPrefix(name, "~/"); ok {
-		if home := os.Getenv("HOME"); home != "" {
-			return filepath.Join(home, rest)
-		}
-	}
-	if filepath.IsAbs(name) || s.cfg.Path == "" {
-		return name
-	}
-	return filepath.Join(filepath.Dir(s.cfg.Path), name)
 }
 
 func (s source) configName() string {

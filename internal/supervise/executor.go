@@ -92,19 +92,12 @@ func (l redactedLog) Close() error {
 	return err
 }
 
-// hidden are the paths that no command may see where that can be had.
+// hidden are the paths that no command may see where that can be had: what is
+// quire's, and the repositories beside this one.
 func hidden(cfg *config.Config, gitDir string) []string {
-	paths := []string{cfg.StateDir, filepath.Dir(gitDir)}
-	if cfg.Path != "" {
-		paths = append(paths, cfg.Path)
-	}
-	for _, name := range cfg.SecretNames() {
-		if f := cfg.Secrets[name].File; f != "" {
-			paths = append(paths, f)
-		}
-	}
-	if cfg.Identity != "" {
-		paths = append(paths, cfg.Identity)
+	paths := append(cfg.Private(), filepath.Dir(gitDir))
+	if real, err := filepath.EvalSymlinks(gitDir); err == nil {
+		paths = append(paths, filepath.Dir(real))
 	}
 	return paths
 }
