@@ -18,7 +18,10 @@ func BenchmarkTrue(b *testing.B) {
 	needBwrap(b)
 	x := open(b, executortest.NewSpec(b))
 	defer x.Close(b.Context())
-	options := bwrap.Options(x, []string{"PATH=" + local.DefaultPath})
+	options, err := bwrap.Options(x, []string{"PATH=" + local.DefaultPath})
+	if err != nil {
+		b.Fatal(err)
+	}
 	executortest.Ratio(b, 50*time.Millisecond, func() {
 		c := exec.Command("bwrap", append(slices.Clip(options), "--", "true")...)
 		c.Stdout, c.Stderr = io.MultiWriter(), io.MultiWriter()

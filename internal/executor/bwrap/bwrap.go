@@ -8,13 +8,16 @@ package bwrap
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"quire/internal/executor"
 	"quire/internal/executor/local"
@@ -25,12 +28,21 @@ import (
 
 type sandbox struct {
 	run       *local.Runner
+	prepared  chan struct{} // closed when what takes long is ready, or has failed
+	failed    error
+	hidden    []string // besides what spec names; once prepared
 	spec      executor.Spec
 	bwrap     string // the program
-	layout    layout
-	private   string // directory of this run's own /tmp and home
+	can       powers
+	filter    []byte // of system calls, as bwrap reads it; nil: there is none
+	private   string // directory of this run's own /tmp, homes and /etc
 	overRoot  string // rootfs: where its throw-away copy is mounted, in each command's own namespace
 	networked bool
+
+	base layout // without a home directory, and what is hidden
+
+	mu      sync.Mutex
+	layouts map[string]layout // by home directory
 }
 
 // New makes the executor of one run, or says what to install. It makes this
@@ -60,14 +72,32 @@ func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err err
 	if err != nil {
 		return nil, errors.New("the bwrap executor needs bubblewrap, which is not installed: apt-get install bubblewrap (dnf, apk, pacman: the same name)")
 	}
+	can, err := powersOf(program)
+	if err != nil {
+		return nil, fmt.Errorf("the bwrap executor: %w", err)
+	}
+	inside := filter(ways, refused, refusedInside)
+	if inside == nil && !can.disableUserns {
+		return nil, errors.New("the bwrap executor needs bubblewrap 0.8 or newer on this architecture, for which there is no filter of system calls")
+	}
+	if inside == nil && spec.Progress != nil {
+		spec.Progress("sandbox: on this architecture system calls are not filtered")
+	}
 	if err := procs.Supervise(spec.RunID); err != nil {
 		return nil, err
 	}
 	s := &sandbox{
 		spec:    spec,
 		bwrap:   program,
+		can:     can,
+		filter:  image(inside),
 		run:     run,
 		private: filepath.Join(spec.RunDir, "bwrap"),
+	}
+	if !can.setuid {
+		if run.Limits, err = run.Limits.Confine(confine); err != nil {
+			return nil, err
+		}
 	}
 	switch spec.Network {
 	case "", "none":
@@ -76,8 +106,8 @@ func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err err
 	default:
 		return nil, fmt.Errorf("network %q: the bwrap executor knows \"none\" and \"host\"", spec.Network)
 	}
-	for _, d := range []string{"tmp", "home"} {
-		if err := os.MkdirAll(filepath.Join(s.private, d), 0o700); err != nil {
+	for _, dir := range []string{filepath.Join(s.private, "tmp"), settingsDir(s.private)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("the sandbox's own directories: %w", err)
 		}
 	}
@@ -86,8 +116,91 @@ func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err err
 			return nil, err
 		}
 	}
-	s.layout = plan(spec, s.networked, s.private)
+	base, err := plan(spec, s.networked, s.private)
+	if err != nil {
+		return nil, fmt.Errorf("the sandbox: %w", err)
+	}
+	// Before the first command: nobody can put anything in the way yet.
+	if _, err := base.anchored(); err != nil {
+		return nil, fmt.Errorf("the sandbox: %w", err)
+	}
+	s.base, s.layouts = base, map[string]layout{}
+	s.prepared = make(chan struct{})
+	go func() { // Close waits for it
+		defer close(s.prepared)
+		s.failed = s.prepare()
+	}()
 	return s, nil
+}
+
+// mostGuarded is how many files of a tree are looked at for who may read them.
+const mostGuarded = 20_000
+
+// prepare copies the settings and finds what else to hide.
+func (s *sandbox) prepare() error {
+	if s.spec.Rootfs != "" {
+		return nil
+	}
+	out, err := copySettings("/etc", settingsDir(s.private), s.spec.Hidden)
+	if err != nil {
+		return err
+	}
+	var notes []string
+	if len(out) > 0 {
+		notes = append(notes, leftOutNote(out))
+	}
+	if os.Geteuid() == 0 {
+		for _, dir := range []string{"/opt", "/usr/local/bin", "/usr/local/sbin", "/usr/local/etc"} {
+			found, all := guarded(dir, mostGuarded)
+			s.hidden = append(s.hidden, found...)
+			if !all {
+				notes = append(notes, fmt.Sprintf("sandbox: %s has more than %d files; of the others those that only root may read are shown", dir, mostGuarded))
+			}
+		}
+	}
+	if s.spec.Progress != nil {
+		for _, n := range notes {
+			s.spec.Progress(n)
+		}
+	}
+	return nil
+}
+
+// layout is what a command with this environment sees. Each home directory that
+// commands name is one of its own, so that its mount points are the same for all that
+// see it (anchor.go).
+func (s *sandbox) layout(ctx context.Context, env []string) (layout, error) {
+	select {
+	case <-s.prepared:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if s.failed != nil {
+		return nil, s.failed
+	}
+	home, err := s.base.home(env)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l, found := s.layouts[home]; found {
+		return l, nil
+	}
+	l := slices.Clone(s.base)
+	if home != "" {
+		own := filepath.Join(s.private, "home", fmt.Sprintf("%x", sha256.Sum256([]byte(home))))
+		if err := os.MkdirAll(own, 0o700); err != nil {
+			return nil, fmt.Errorf("the sandbox's home directory: %w", err)
+		}
+		l = append(l, mount{target: home, kind: writable, source: own})
+	}
+	l = append(l, l.covers(slices.Concat(s.spec.Hidden, s.hidden))...)
+	if l, err = l.sorted().anchored(); err != nil {
+		return nil, fmt.Errorf("the sandbox: %w", err)
+	}
+	s.layouts[home] = l
+	return l, nil
 }
 
 // Exec runs a command in a sandbox of its own. /tmp and the home directory are
@@ -96,7 +209,10 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 	if err := executor.CheckCommand(c); err != nil {
 		return executor.Exit{}, err
 	}
-	l := s.layout.withHome(c.Env, filepath.Join(s.private, "home"))
+	l, err := s.layout(ctx, c.Env)
+	if err != nil {
+		return executor.Exit{}, err
+	}
 	view := local.View(l.file)
 	dir, err := view.Dir(s.spec.Workspace, c.Dir)
 	if err != nil {
@@ -120,7 +236,18 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 		return executor.Exit{}, err
 	}
 	defer told.close()
-	argv := append(s.prefix(), s.bwrap, "--args", "3", "--json-status-fd", "4", "--")
+	files := []*os.File{options, told.end}
+	argv := append(s.prefix(), s.bwrap, "--args", "3", "--json-status-fd", "4")
+	if s.filter != nil {
+		f, err := memoryFile("bwrap filter", s.filter)
+		if err != nil {
+			return executor.Exit{}, err
+		}
+		defer f.Close()
+		files = append(files, f)
+		argv = append(argv, "--seccomp", "5")
+	}
+	argv = append(argv, "--")
 	said := &tail{w: stderr}
 	if local.Same(stdout, stderr) {
 		stdout = said // one stays one
@@ -134,7 +261,7 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 		Dir:     "/",
 		Stdin:   c.Stdin,
 		Timeout: c.Timeout,
-		Files:   []*os.File{options, told.end},
+		Files:   files,
 		Keeper:  told.keeper,
 	}, stdout, said)
 	if err == nil && !exit.TimedOut && exit.Signal == "" && !told.ran() {
@@ -148,6 +275,7 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 }
 
 func (s *sandbox) Close(context.Context) error {
+	<-s.prepared
 	err := s.run.Close()
 	if rmErr := removeTree(s.private); err == nil {
 		err = rmErr
@@ -158,7 +286,7 @@ func (s *sandbox) Close(context.Context) error {
 // options are bwrap's own arguments.
 func (s *sandbox) options(l layout, dir string, env []string) []string {
 	o := []string{
-		"--unshare-pid", "--unshare-ipc", "--unshare-uts",
+		"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
 		"--hostname", "quire",
 		"--die-with-parent",
 		// As root, a capability would be one over the machine.
@@ -167,6 +295,14 @@ func (s *sandbox) options(l layout, dir string, env []string) []string {
 	}
 	if !s.networked {
 		o = append(o, "--unshare-net")
+	}
+	if !s.can.setuid && userns() {
+		// Root's sandbox gets one, too: a command that could make its own would have all
+		// capabilities there, and mount the control files of its limits.
+		o = append(o, "--unshare-user")
+		if s.can.disableUserns {
+			o = append(o, "--disable-userns")
+		}
 	}
 	for _, m := range l {
 		o = append(o, m.option()...)
@@ -187,17 +323,22 @@ func optionsFile(options []string) (*os.File, error) {
 			return nil, fmt.Errorf("the sandbox's options: %.60q holds a zero byte", o)
 		}
 	}
-	fd, err := unix.MemfdCreate("bwrap", unix.MFD_CLOEXEC)
+	return memoryFile("bwrap options", []byte(strings.Join(options, "\x00")+"\x00"))
+}
+
+// memoryFile is a file in memory, to be read from its start.
+func memoryFile(name string, content []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("the sandbox's options: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	f := os.NewFile(uintptr(fd), "bwrap options")
-	if _, err = f.WriteString(strings.Join(options, "\x00") + "\x00"); err == nil {
+	f := os.NewFile(uintptr(fd), name)
+	if _, err = f.Write(content); err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("the sandbox's options: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return f, nil
 }

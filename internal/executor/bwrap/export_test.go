@@ -1,6 +1,10 @@
 package bwrap
 
-import "quire/internal/executor"
+import (
+	"context"
+
+	"quire/internal/executor"
+)
 
 // NewWithoutCgroup is New on a machine that grants no cgroup.
 func NewWithoutCgroup(spec executor.Spec) (executor.Executor, error) { return over(spec, nil) }
@@ -8,8 +12,10 @@ func NewWithoutCgroup(spec executor.Spec) (executor.Executor, error) { return ov
 // OptionsFile is optionsFile.
 var OptionsFile = optionsFile
 
-// Options are the arguments that bwrap is given for a command in the workspace.
-func Options(x executor.Executor, env []string) []string {
+// Options are the arguments that bwrap is given for a command in the workspace, but
+// for those that are open files.
+func Options(x executor.Executor, env []string) ([]string, error) {
 	s := x.(*sandbox)
-	return s.options(s.layout, s.spec.Workspace, env)
+	l, err := s.layout(context.Background(), env)
+	return s.options(l, s.spec.Workspace, env), err
 }

@@ -85,8 +85,7 @@ func TestNothingElseIsInSight(t *testing.T) {
 		if path == "" {
 			continue
 		}
-		out, _ := sh(t, x, `[ ! -s "$P" ] || [ -d "$P" -a -z "$(ls -A "$P")" ] || { echo in sight; ls -la "$P"; }`, "P="+path)
-		if out != "" && !strings.Contains(out, "Permission denied") {
+		if out, _ := sh(t, x, `[ ! -s "$P" ] || [ -d "$P" -a -z "$(ls -A "$P")" ] || { echo in sight; ls -la "$P"; }`, "P="+path); out != "" {
 			t.Errorf("%s: %s", path, out)
 		}
 	}
@@ -168,6 +167,82 @@ func TestOwnTmpAndHomeLastForTheRun(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(spec.RunDir); len(left) != 1 { // the workspace
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// What is hidden stays hidden when the machine's files change under a command.
+func TestHiddenFilesStayHiddenWhenTheyAreReplaced(t *testing.T) {
+	needBwrap(t)
+	if os.Geteuid() != 0 {
+		t.Log("only root changes /etc, /opt and /usr/local")
+		return
+	}
+	spec := executortest.NewSpec(t)
+	var dirs []string
+	for _, top := range []string{"/etc", "/opt", "/usr/local/etc"} {
+		if err := os.MkdirAll(top, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		dir, err := os.MkdirTemp(top, "quire-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "token"), "SECRET-first")
+		write(t, filepath.Join(dir, "public"), "a file of the machine")
+		dirs = append(dirs, dir)
+	}
+	// A file at the top of /etc, one that only root may read, and one that is not there yet.
+	direct, guarded, later := dirs[0]+".token", dirs[0]+".guarded", dirs[0]+".later"
+	for _, f := range []string{direct, guarded, later} {
+		t.Cleanup(func() { os.Remove(f) })
+	}
+	write(t, direct, "SECRET-first")
+	write(t, guarded, "SECRET-first")
+	if err := os.Chmod(guarded, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	spec.Hidden = []string{direct, later, "/etc", dirs[1], filepath.Join(dirs[1], "token"), dirs[2], filepath.Join(dirs[2], "token"), filepath.Join(dirs[0], "token")}
+	x := start(t, spec)
+	paths := []string{direct, guarded, later, filepath.Join(dirs[0], "token"), filepath.Join(dirs[1], "token"), filepath.Join(dirs[2], "token")}
+	done := make(chan string)
+	go func() {
+		out, _ := sh(t, x, `echo > started; while [ ! -e replaced ]; do sleep 0.02; done; cat $P 2>/dev/null; cat "$A"`,
+			"P="+strings.Join(paths, " "), "A="+filepath.Join(dirs[0], "public"))
+		done <- out
+	}()
+	for {
+		if _, err := os.Stat(filepath.Join(spec.Workspace, "started")); err == nil {
+			break
+		}
+	}
+	for _, p := range paths { // as renewals do it
+		write(t, p+".new", "SECRET-second")
+		if err := os.Rename(p+".new", p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(spec.Workspace, "replaced"), "")
+	if out := <-done; out != "a file of the machine" {
+		t.Errorf("%s", out)
+	}
+	if out, _ := sh(t, x, "cat $P 2>/dev/null", "P="+strings.Join(paths, " ")); out != "" {
+		t.Errorf("the next command: %s", out)
+	}
+}
+
+// A rootfs may hold what is hidden, too.
+func TestHiddenFilesOfARootfs(t *testing.T) {
+	root := executortest.Busybox(t)
+	write(t, filepath.Join(root, "etc", "quire", "token"), "SECRET-rootfs")
+	spec := executortest.NewSpec(t)
+	spec.Rootfs = root
+	spec.Hidden = []string{filepath.Join(root, "etc", "quire"), filepath.Join(root, "etc", "quire", "token")}
+	if out, _ := sh(t, start(t, spec), "cat /etc/quire/token; cat /etc/os-name"); strings.Contains(out, "SECRET") || !strings.Contains(out, "busybox") {
+		t.Errorf("%s", out)
 	}
 }
 

@@ -20,6 +20,13 @@ type mount struct {
 	kind   kind
 	source string // of a bind and of a symlink
 	look   string // where to look for the files, if not in source
+	// fresh: what commands write there is gone with each of them, so that no command
+	// finds what another one has left.
+	fresh bool
+	// ours: it is read-only, and a directory that was made for the run.
+	ours bool
+	// shared: commands of other runs write there, too.
+	shared bool
 }
 
 type kind int
@@ -71,17 +78,20 @@ var shown = []string{
 	"/nix", "/gnu", "/run/current-system", // NixOS, Guix
 }
 
-// plan lays out a run's sandbox.
-func plan(spec executor.Spec, networked bool, private string) layout {
+// plan lays out a run's sandbox, but for the home directory.
+func plan(spec executor.Spec, networked bool, private string) (layout, error) {
 	var l layout
 	if spec.Rootfs != "" {
-		l = append(l, mount{target: "/", kind: writable, source: overlayRoot(private), look: spec.Rootfs})
+		l = append(l, mount{target: "/", kind: writable, source: overlayRoot(private), look: spec.Rootfs, fresh: true})
 		l = append(l, mount{target: "/var/tmp", kind: writable, source: filepath.Join(private, "tmp")})
 	} else {
-		l = append(hostRoot(spec, networked), mount{target: "/var/tmp", kind: link, source: "/tmp"})
+		l = append(hostRoot(networked, private), mount{target: "/var/tmp", kind: link, source: "/tmp"})
 	}
 	l = append(l,
 		mount{target: "/proc", kind: processes},
+		// The keys that a user may look at, by number and description.
+		mount{target: "/proc/keys", kind: nothing},
+		mount{target: "/proc/key-users", kind: nothing},
 		mount{target: "/dev", kind: devices},
 		mount{target: "/tmp", kind: writable, source: filepath.Join(private, "tmp")},
 	)
@@ -90,19 +100,23 @@ func plan(spec executor.Spec, networked bool, private string) layout {
 			l = append(l, mount{target: dir, kind: readOnly, source: dir})
 		}
 	}
+	l = append(l, mount{target: spec.Workspace, kind: writable, source: spec.Workspace}).sorted()
 	for _, m := range spec.Mounts {
 		k := readOnly
 		if m.Writable {
 			k = writable
 		}
-		l = append(l, mount{target: m.Target, kind: k, source: m.Source})
+		target, err := l.place(m.Target)
+		if err != nil {
+			return nil, err
+		}
+		l = append(l, mount{target: target, kind: k, source: m.Source, shared: m.Writable}).sorted()
 	}
-	l = append(l, mount{target: spec.Workspace, kind: writable, source: spec.Workspace})
-	return l.sorted()
+	return l, nil
 }
 
 // hostRoot shows this machine's programs and nothing of its people.
-func hostRoot(spec executor.Spec, networked bool) layout {
+func hostRoot(networked bool, private string) layout {
 	var l layout
 	for _, dir := range shown {
 		info, err := os.Lstat(dir)
@@ -112,6 +126,8 @@ func hostRoot(spec executor.Spec, networked bool) layout {
 			if to, err := os.Readlink(dir); err == nil {
 				l = append(l, mount{target: dir, kind: link, source: to})
 			}
+		case dir == "/etc":
+			l = append(l, mount{target: dir, kind: readOnly, source: settingsDir(private), ours: true})
 		default:
 			l = append(l, mount{target: dir, kind: readOnly, source: dir})
 		}
@@ -121,61 +137,12 @@ func hostRoot(spec executor.Spec, networked bool) layout {
 			l = append(l, mount{target: to, kind: readOnly, source: to})
 		}
 	}
-	if os.Geteuid() == 0 {
-		for _, path := range guarded("/etc") {
-			l = append(l, l.cover(path)...)
-		}
-	}
-	for _, path := range spec.Hidden {
-		l = append(l, l.cover(path)...)
-	}
 	return l
 }
 
-// cover hides a path if it is in sight.
-func (l layout) cover(path string) layout {
-	if !filepath.IsAbs(path) {
-		return nil
-	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	info, err := os.Lstat(path)
-	if err != nil || l.source(path) == "" {
-		return nil
-	}
-	if info.IsDir() {
-		return layout{{target: path, kind: empty}}
-	}
-	return layout{{target: path, kind: nothing}}
-}
-
-// guarded are the files and directories of a tree that not everybody may read.
-// A sandbox made by root shows them to a command that is root, too.
-func guarded(root string) []string {
-	var found []string
-	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Type()&fs.ModeSymlink != 0 {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return nil
-		}
-		if d.IsDir() && info.Mode()&0o5 != 0o5 {
-			found = append(found, path)
-			return fs.SkipDir
-		}
-		if !d.IsDir() && info.Mode()&0o4 == 0 {
-			found = append(found, path)
-		}
-		return nil
-	})
-	return found
-}
-
-// withHome adds the home directory that a command's environment names.
-func (l layout) withHome(env []string, dir string) layout {
+// home is the home directory that a command's environment names, if it needs a
+// mount: "" if it is the job's own place already.
+func (l layout) home(env []string) (string, error) {
 	home := ""
 	for _, e := range env {
 		if v, found := strings.CutPrefix(e, "HOME="); found {
@@ -183,15 +150,17 @@ func (l layout) withHome(env []string, dir string) layout {
 		}
 	}
 	if !filepath.IsAbs(home) || filepath.Clean(home) == "/" {
-		return l
+		return "", nil
 	}
-	home = filepath.Clean(home)
-	for _, m := range l {
-		if m.target == home || m.kind == writable && m.target != "/" && inside(home, m.target) {
-			return l // the job's own directory is its home, or /tmp
-		}
+	home, err := l.place(home)
+	if err != nil {
+		return "", fmt.Errorf("HOME: %w", err)
 	}
-	return append(slices.Clone(l), mount{target: home, kind: writable, source: dir}).sorted()
+	m, _ := l.under(home)
+	if m.target == home || m.kind == writable && !m.fresh {
+		return "", nil // the job's own directory is its home, or /tmp
+	}
+	return home, nil
 }
 
 // sorted puts what is deeper last; of two at one place the later one stays on

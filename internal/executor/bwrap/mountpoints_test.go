@@ -1,0 +1,128 @@
+package bwrap_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"quire/internal/executor"
+	"quire/internal/executor/executortest"
+	"quire/internal/executor/local"
+)
+
+// While bwrap makes a sandbox the whole machine is below /oldroot, and it follows
+// links when it makes the directories that lead to a mount.
+
+// canary is a directory of this machine in which nothing may appear.
+func canary(t *testing.T) (dir string, unchanged func()) {
+	t.Helper()
+	dir = t.TempDir()
+	return dir, func() {
+		t.Helper()
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("in a directory of the machine: %v, %v", left, err)
+		}
+	}
+}
+
+func TestMountPointsAreNotMadeThroughLinksOfACommit(t *testing.T) {
+	needBwrap(t)
+	outside, unchanged := canary(t)
+	for _, link := range []string{"/oldroot" + outside, "../../../../../../../../../../oldroot" + outside} {
+		spec := executortest.NewSpec(t)
+		if err := os.Symlink(link, filepath.Join(spec.Workspace, "b")); err != nil {
+			t.Fatal(err)
+		}
+		spec.Mounts = []executor.Mount{{Source: t.TempDir(), Target: filepath.Join(spec.Workspace, "b", "made"), Writable: true}}
+		x, err := newBwrap(spec)
+		if err == nil {
+			sh(t, x, "true")
+			x.Close(t.Context())
+			t.Error("a cache behind a link is not refused")
+		} else if !strings.Contains(err.Error(), "symbolic link") || !strings.Contains(err.Error(), "b") {
+			t.Errorf("the refusal does not say why: %v", err)
+		}
+		unchanged()
+	}
+}
+
+// The repository lies below the home directory, which a command can write to.
+func TestMountPointsAreNotMadeThroughLinksOfACommand(t *testing.T) {
+	needBwrap(t)
+	outside, unchanged := canary(t)
+	spec := executortest.NewSpec(t)
+	home := t.TempDir()
+	moved := filepath.Join(home, "srv", "git", "team", "project.git")
+	if err := os.MkdirAll(filepath.Dir(moved), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(spec.GitDir, moved); err != nil {
+		t.Fatal(err)
+	}
+	spec.GitDir = moved
+	cache := t.TempDir()
+	spec.Mounts = []executor.Mount{{Source: cache, Target: filepath.Join(home, ".cache", "deep", "er"), Writable: true}}
+	x := start(t, spec)
+	swap := `
+for d in "$HOME/srv" "$HOME/srv/git" "$HOME/.cache" "$HOME/.cache/deep"; do
+	mv "$d" "$d.old" 2>/dev/null && ln -s "$TO" "$d" && echo "SWAPPED $d"
+	rm -rf "$d" 2>/dev/null
+	[ -e "$d" ] || { ln -s "$TO" "$d" && echo "REPLACED $d"; }
+done; true`
+	to := "TO=/oldroot" + outside
+	// Every name of the home directory, and of its parents.
+	for _, h := range []string{home, home + "/", home + "/srv/..", filepath.Dir(home), filepath.Join(home, "srv"), "/tmp", "/elsewhere", home} {
+		out, exit := sh(t, x, swap, "HOME="+h, to)
+		if exit.Code != 0 || strings.Contains(out, home) && strings.Contains(out, "SWAPPED") {
+			t.Errorf("HOME=%s: %s %+v", h, out, exit)
+		}
+		unchanged()
+	}
+	// And under the hands of commands that run at the same time.
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			for range 5 {
+				for _, h := range []string{home, "/elsewhere"} {
+					var out bytes.Buffer
+					if _, err := x.Exec(t.Context(), executor.Command{Argv: []string{"sh", "-c", swap}, Env: []string{"PATH=" + local.DefaultPath, "HOME=" + h, to}}, &out, &out); err != nil {
+						t.Errorf("%v", err)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	unchanged()
+	if out, _ := sh(t, x, fmt.Sprintf("ls %s >/dev/null && echo there; echo kept > ~/.cache/deep/er/f", moved), "HOME="+home); out != "there\n" {
+		t.Errorf("%s", out)
+	}
+	if b, err := os.ReadFile(filepath.Join(cache, "f")); err != nil || string(b) != "kept\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// Directories on the way to a mount stay what the commands make of them.
+func TestMountPointsKeepTheirNeighbours(t *testing.T) {
+	spec := executortest.NewSpec(t)
+	write(t, filepath.Join(spec.Workspace, "web", "index.js"), "tracked")
+	cache := t.TempDir()
+	spec.Mounts = []executor.Mount{{Source: cache, Target: filepath.Join(spec.Workspace, "web", "node_modules"), Writable: true}}
+	x := start(t, spec)
+	home := filepath.Dir(filepath.Dir(spec.RunDir))
+	if out, exit := sh(t, x, `cat web/index.js; echo new > web/more; echo m > web/node_modules/m; mkdir -p ~/.local/bin; echo tool > ~/.local/bin/t`, "HOME="+home); out != "tracked" || exit.Code != 0 {
+		t.Errorf("%s%+v", out, exit)
+	}
+	if out, _ := sh(t, x, `cat web/more web/node_modules/m ~/.local/bin/t`, "HOME="+home); out != "new\nm\ntool\n" {
+		t.Errorf("the next command finds %q", out)
+	}
+	for path, want := range map[string]string{filepath.Join(spec.Workspace, "web", "more"): "new\n", filepath.Join(cache, "m"): "m\n"} {
+		if b, err := os.ReadFile(path); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v", path, b, err)
+		}
+	}
+}
