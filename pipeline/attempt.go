@@ -10,12 +10,13 @@ import (
 
 	"quire/fennel/vm"
 	"quire/internal/event"
+	"quire/internal/secret"
 )
 
 // verdict is how one attempt of a job ended.
 type verdict struct {
 	state   event.JobState // succeeded, skipped, failed or canceled
-	reason  string
+	reason  secret.Masked
 	outputs plain
 	runaway *Runaway
 }
@@ -43,7 +44,7 @@ func (x *execution) attempt(ctx context.Context, job *Job, number int) verdict {
 	if !a.clock.watch(a.run) {
 		limits := x.pipeline.limits
 		r := &Runaway{Job: job.ID, File: job.File, Line: job.Line, Limit: limits.Stretch + limits.Grace}
-		return verdict{state: event.JobFailed, reason: r.Error(), runaway: r}
+		return verdict{state: event.JobFailed, reason: x.reason(r), runaway: r}
 	}
 	return a.verdict()
 }
@@ -68,25 +69,25 @@ func (a *attempt) verdict() verdict {
 		}
 		t := a.outputs.(*plainTable)
 		if reason := exitReason(t); reason != "" {
-			return verdict{state: event.JobFailed, reason: reason, outputs: t}
+			return verdict{state: event.JobFailed, reason: a.reason(errors.New(reason)), outputs: t}
 		}
 		return verdict{state: event.JobSucceeded, outputs: t}
 	}
-	o := verdict{state: event.JobFailed, reason: a.err.Error()}
+	o := verdict{state: event.JobFailed, reason: a.reason(a.err)}
 	var timeout *timeoutError
 	var stretch *stretchError
 	switch cause := a.clock.cause(); {
 	case cause == nil:
 	case errors.As(cause, &timeout):
-		o.reason = timeout.Error()
+		o.reason = a.reason(timeout)
 	case errors.As(cause, &stretch):
-		o.reason = stretch.Error()
+		o.reason = a.reason(stretch)
 		var r raised
 		if errors.As(a.err, &r) && r.file != "" {
-			o.reason = fmt.Sprintf("%s:%d: %s", r.file, r.line, stretch)
+			o.reason = a.reason(fmt.Errorf("%s:%d: %w", r.file, r.line, stretch))
 		}
 	default:
-		o.state, o.reason = event.JobCanceled, cause.Error()
+		o.state, o.reason = event.JobCanceled, a.reason(cause)
 	}
 	return o
 }
@@ -100,7 +101,7 @@ func exitReason(t *plainTable) string {
 	}
 	reason := "exit " + vm.FormatNumber(exit)
 	if signal, ok := t.field("signal").(string); ok {
-		reason += " (" + printable(signal) + ")"
+		reason += " (" + printableWhole(signal) + ")"
 	}
 	if t.field("timed-out") == true {
 		reason += ", timed out"

@@ -92,11 +92,20 @@ func (ds Diagnostics) legible() Diagnostics {
 	}
 	for i := range ds {
 		d := &ds[i]
-		d.Message, d.Advice, d.Excerpt = clean(d.Message), clean(d.Advice), clean(d.Excerpt)
+		d.Message, d.Advice, d.Excerpt = brief(clean(d.Message)), brief(clean(d.Advice)), clean(d.Excerpt)
 		d.Col = max(d.Col, 0)
 		d.EndCol = max(d.EndCol, d.Col)
 	}
 	return ds
+}
+
+// brief cuts a sentence that a pipeline made too long. While a pipeline is loaded
+// it has no secret, so nothing is to be masked before.
+func brief(s string) string {
+	if len(s) <= maxReason {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxReason], "") + "…"
 }
 
 // inOrder sorts by place. Faults of one place keep the order they were found in.

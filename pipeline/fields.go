@@ -43,7 +43,7 @@ func readFields(t *lua.LTable, known ...string) *fields {
 			if n := nearest(string(name), known); n != "" {
 				advice = "Did you mean :" + n + "? " + advice
 			}
-			f.faults = append(f.faults, fault{string(name), true, fmt.Sprintf("unknown field `%s`", printable(string(name))), advice})
+			f.faults = append(f.faults, fault{string(name), true, fmt.Sprintf("unknown field `%s`", printableWhole(string(name))), advice})
 		}
 	}
 	return f
@@ -69,7 +69,7 @@ func (f *fields) wrong(key, want string) {
 
 // wrongValue is wrong for a value of the right type.
 func (f *fields) wrongValue(key, want string) {
-	f.add(key, fmt.Sprintf(":%s must be %s, got %s", key, want, printable(viewScalar(f.get(key)))), "")
+	f.add(key, fmt.Sprintf(":%s must be %s, got %s", key, want, printableWhole(viewScalar(f.get(key)))), "")
 }
 
 // text is a string field, "" when it is absent. An empty string is refused:
@@ -205,7 +205,7 @@ func (f *fields) environment(key string) map[string]string {
 		name, ok := k.(lua.LString)
 		switch {
 		case !ok || checked.VariableName(string(name)) != nil:
-			f.add(key, fmt.Sprintf(":%s has %s for a variable's name", key, printable(viewScalar(k))), "")
+			f.add(key, fmt.Sprintf(":%s has %s for a variable's name", key, printableWhole(viewScalar(k))), "")
 			continue
 		case v.Type() != lua.LTString && v.Type() != lua.LTNumber:
 			f.add(key, fmt.Sprintf(":%s must have strings as values, got %s for %s", key, v.Type(), name), "")

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret"
 )
 
 const prelude = "(local ci (require :quire.ci)) (local {: runtime} ci)\n"
@@ -128,6 +129,8 @@ func (w *workshop) Env(name string) (string, bool) {
 	return v, ok
 }
 
+func (w *workshop) Mask(text string) secret.Masked { return secret.NewRedactor().Mask(text) }
+
 func (w *workshop) Log(call Call, message string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -214,7 +217,7 @@ func jobNamed(t testing.TB, out Outcome, id string) JobResult {
 
 func wantState(t testing.TB, j JobResult, state event.JobState, reason string) {
 	t.Helper()
-	if j.State != state || j.Reason != reason {
+	if j.State != state || j.Reason.String() != reason {
 		t.Errorf("job %s: %s, %q; want %s, %q", j.ID, j.State, j.Reason, state, reason)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"quire/internal/checked"
+	"quire/internal/secret"
 )
 
 // Host is what run-fns can ask of the world outside their VM. The supervisor of
@@ -22,7 +23,12 @@ type Host interface {
 	// Env is a variable of the operator's allow list.
 	Env(name string) (value string, ok bool)
 
-	// Log adds a line to the calling job's log.
+	// Mask takes the values of the run's secrets out of a text. Nothing that run-fns
+	// say is shortened before, nor told to anybody else.
+	Mask(text string) secret.Masked
+
+	// Log adds lines to the calling job's log: message has one or more, and no end
+	// of the last.
 	Log(call Call, message string)
 
 	// ReadFile and WriteFile reach files inside the workspace and no others:

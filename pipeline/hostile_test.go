@@ -71,7 +71,7 @@ func TestHostilePipelines(t *testing.T) {
 			if x.State != event.JobFailed && x.State != event.JobSkipped {
 				t.Errorf("%s %q", x.State, x.Reason)
 			}
-			if len(x.Reason) > maxReason+100 || strings.Contains(x.Reason, "goroutine") || strings.Contains(x.Reason, "traceback") || strings.Contains(x.Reason, "[G]") {
+			if len(x.Reason.String()) > maxReason+100 || strings.Contains(x.Reason.String(), "goroutine") || strings.Contains(x.Reason.String(), "traceback") || strings.Contains(x.Reason.String(), "[G]") {
 				t.Errorf("reason %q", x.Reason)
 			}
 			wantState(t, out.Jobs[1], event.JobSucceeded, "")

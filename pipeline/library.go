@@ -92,7 +92,7 @@ func (l *library) search(L *lua.LState) int {
 		if files := LibFiles(name); len(files) > 0 {
 			where = "there is no " + files[0] + " in the pushed commit"
 		}
-		L.RaiseError("module '%s' not found: %s", printable(name), where)
+		L.RaiseError("module '%s' not found: %s", printableWhole(name), where)
 	}
 	proto, err := l.load(L.Context(), m, name)
 	if err != nil {

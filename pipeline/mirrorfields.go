@@ -47,7 +47,7 @@ func (f *fields) refs(key string) []string {
 	}
 	for _, ref := range refs {
 		if err := checked.Line(ref, maxRef); err != nil {
-			f.add(key, fmt.Sprintf(":%s has '%s', which cannot be used: %s", key, printable(ref), err), "")
+			f.add(key, fmt.Sprintf(":%s has '%s', which cannot be used: %s", key, printableWhole(ref), err), "")
 		}
 	}
 	return refs

@@ -122,7 +122,7 @@ func TestPrimitivesTextThatReachesOutside(t *testing.T) {
 	} {
 		w := newWorkshop(t)
 		out := load(t, prelude+"(ci.job :x [:quire/push] (fn [] "+test.call+"))").Run(context.Background(), w, Options{})
-		if x := out.Jobs[0]; x.State != event.JobFailed || !strings.Contains(x.Reason, test.want) {
+		if x := out.Jobs[0]; x.State != event.JobFailed || !strings.Contains(x.Reason.String(), test.want) {
 			t.Errorf("%s: %s %s\nwant %s", test.call, x.State, x.Reason, test.want)
 		}
 		if len(w.calls)+len(w.mirrors)+len(w.artifacts) > 0 {

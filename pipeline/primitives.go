@@ -192,7 +192,7 @@ func runJobs(r *Runtime, a arguments) (lua.LValue, error) {
 		if !isJob && name != PushSource {
 			hint = "; there is no such job"
 		}
-		return nil, fmt.Errorf("Job '%s' cannot read outputs from '%s' — not in transitive inputs%s", r.job.ID, printable(name), hint)
+		return nil, fmt.Errorf("Job '%s' cannot read outputs from '%s' — not in transitive inputs%s", r.job.ID, printableWhole(name), hint)
 	}
 	v := thaw(a.L, p)
 	r.seen[name] = v

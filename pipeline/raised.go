@@ -11,6 +11,7 @@ import (
 
 	"quire/fennel"
 	"quire/fennel/vm"
+	"quire/internal/secret"
 )
 
 // raised is an error that Lua code raised, taken apart: the place is not in the
@@ -21,9 +22,10 @@ type raised struct {
 	text string
 }
 
-// maxReason bounds what is kept of an error's text, which a pipeline can make
-// as long as it likes.
-const maxReason = 4 << 10
+// maxText bounds what is held of a text that a pipeline can make as long as it
+// likes. It is one byte more than what is masked of it: so it is the masking that
+// cuts, and sees what it cuts through.
+const maxText = secret.MaxText + 1
 
 func (r raised) Error() string {
 	if r.file == "" {
@@ -101,9 +103,7 @@ func (p *program) raisedFrom(L *lua.LState, fault any) raised {
 		r.file, r.line = c.file, c.line
 		r.text = ofGo(r.text)
 	}
-	if len(r.text) > maxReason {
-		r.text = strings.ToValidUTF8(r.text[:maxReason], "") + "…"
-	}
+	r.text = r.text[:min(len(r.text), maxText)]
 	return r
 }
 
@@ -149,17 +149,4 @@ func (p *program) diagnose(err error) Diagnostics {
 	d.Col, d.EndCol = wholeLine(text, r.line)
 	d.Excerpt = fennel.Excerpt(text, r.line, d.Col, d.EndCol)
 	return Diagnostics{d}
-}
-
-// firstLine cuts a text for a place that has room for one line.
-func firstLine(s string) string {
-	const most = 200
-	s, rest, _ := strings.Cut(s, "\n")
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	if strings.TrimSpace(rest) != "" {
-		s += " …"
-	}
-	return s
 }

@@ -211,18 +211,26 @@ func unusableName(name string) string {
 	return ""
 }
 
-// printable shortens and cleans text from a pipeline for an error message.
+// printable cleans and shortens text for an error message of registration, where
+// no secret is known. Messages of run-fns are shortened when they were masked:
+// they use printableWhole.
 func printable(s string) string {
+	s = printableWhole(s)
+	if runes := []rune(s); len(runes) > 60 {
+		return string(runes[:60]) + "…"
+	}
+	return s
+}
+
+// printableWhole cleans text from a pipeline for an error message.
+func printableWhole(s string) string {
 	s = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || c == unicode.ReplacementChar {
 			return '?'
 		}
 		return c
 	}, s)
-	if runes := []rune(s); len(runes) > 60 {
-		return string(runes[:60]) + "…"
-	}
-	return s
+	return s[:min(len(s), maxText)]
 }
 
 // inputs checks and sets a job's inputs.

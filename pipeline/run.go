@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret"
+	"quire/internal/secret/masked"
 )
 
 // Options are what Run needs besides the pipeline and the host.
@@ -25,9 +27,9 @@ type Options struct {
 type JobEvent struct {
 	Job     string
 	State   event.JobState
-	Attempt int    // from 1; 0 for a job that never started
-	Reason  string // why failed, blocked or canceled
-	Retry   bool   // State is failed, and another attempt follows
+	Attempt int           // from 1; 0 for a job that never started
+	Reason  secret.Masked // why failed, blocked or canceled
+	Retry   bool          // State is failed, and another attempt follows
 	At      time.Time
 
 	// Duration is that of the attempt that ended, on the monotonic clock.
@@ -37,7 +39,7 @@ type JobEvent struct {
 // Outcome is how a run of a pipeline ended.
 type Outcome struct {
 	State  event.RunState // succeeded, failed or canceled
-	Reason string         // one line; "" when it succeeded
+	Reason secret.Masked  // one line; empty when it succeeded
 	Jobs   []JobResult    // in the order of Pipeline.Jobs
 
 	// Err is a *Runaway when a job's code could not be stopped, nil otherwise.
@@ -49,8 +51,8 @@ type Outcome struct {
 type JobResult struct {
 	ID      string
 	State   event.JobState
-	Attempt int    // the last one; 0 for a job that never started
-	Reason  string // why it did not succeed; may have several lines
+	Attempt int           // the last one; 0 for a job that never started
+	Reason  secret.Masked // why it did not succeed; may have several lines
 
 	// Allowed is set on a failed job whose failure does not count.
 	Allowed bool
@@ -186,7 +188,7 @@ func (x *execution) block(i int, how string) {
 		if r.State != event.JobPending {
 			continue
 		}
-		r.State, r.Reason = event.JobBlocked, fmt.Sprintf("input '%s' %s", x.pipeline.Jobs[i].ID, how)
+		r.State, r.Reason = event.JobBlocked, x.host.Mask(fmt.Sprintf("input '%s' %s", x.pipeline.Jobs[i].ID, how))
 		x.observe(JobEvent{Job: r.ID, State: r.State, Reason: r.Reason, At: time.Now()})
 		x.block(d, "was blocked")
 	}
@@ -200,7 +202,7 @@ func (x *execution) outcome() Outcome {
 	for i := range x.results {
 		r := &x.results[i]
 		if !r.State.Final() {
-			r.State, r.Reason = event.JobCanceled, context.Cause(x.ctx).Error()
+			r.State, r.Reason = event.JobCanceled, x.reason(context.Cause(x.ctx))
 			x.observe(JobEvent{Job: r.ID, State: r.State, Reason: r.Reason, At: time.Now()})
 		}
 		switch {
@@ -208,23 +210,40 @@ func (x *execution) outcome() Outcome {
 			canceled = true
 		case r.State == event.JobFailed && !r.Allowed:
 			if failed++; failed == 1 {
-				res.Reason = fmt.Sprintf("job '%s' failed: %s", r.ID, firstLine(r.Reason))
+				res.Reason = masked.Format("job '%s' failed: %s", x.host.Mask(r.ID), firstLine(r.Reason))
 			}
 		}
 	}
 	res.Jobs = x.results
 	switch {
 	case x.runaway != nil:
-		res.State, res.Reason, res.Err = event.RunFailed, x.runaway.Error(), x.runaway
+		res.State, res.Reason, res.Err = event.RunFailed, x.reason(x.runaway), x.runaway
 	case canceled:
-		res.State, res.Reason = event.RunCanceled, context.Cause(x.ctx).Error()
+		res.State, res.Reason = event.RunCanceled, x.reason(context.Cause(x.ctx))
 	case failed > 0:
 		res.State = event.RunFailed
 		if failed > 1 {
-			res.Reason += fmt.Sprintf(" (and %d more)", failed-1)
+			res.Reason = masked.Format("%s (and %d more)", res.Reason, masked.Int(failed-1))
 		}
 	}
 	return res
+}
+
+// maxReason bounds what is kept of the reason of an end, in bytes: a pipeline can
+// make it as long as it likes.
+const maxReason = 4 << 10
+
+// reason is what is recorded of an error: masked, and then cut.
+func (x *execution) reason(err error) secret.Masked { return x.host.Mask(err.Error()).Cut(maxReason) }
+
+// firstLine cuts a text for a place that has room for one line.
+func firstLine(t secret.Masked) secret.Masked {
+	const most = 200
+	first, rest := t.FirstLine()
+	if cut := first.Cut(most); cut != first || rest.Trim().IsZero() {
+		return cut
+	}
+	return masked.Format("%s …", first)
 }
 
 func (x *execution) observe(e JobEvent) {

@@ -110,7 +110,7 @@ func TestCopiedAndEvaluatedStatesAreAlike(t *testing.T) {
 				out := p.Run(context.Background(), w, Options{Push: testPush, MaxJobs: 1})
 				r := result{states: states(out), log: w.log(), mirrors: w.mirrors}
 				for _, j := range out.Jobs {
-					r.reasons = append(r.reasons, j.Reason)
+					r.reasons = append(r.reasons, j.Reason.String())
 				}
 				return r
 			}

@@ -138,7 +138,7 @@ func (l *logPrinter) reason(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(os.Stderr, "no output: run %d is %s %s\n", run.Number, run.State, plain(run.Reason))
+	_, err = fmt.Fprintf(os.Stderr, "no output: run %d is %s %s\n", run.Number, run.State, plain(run.Reason.String()))
 	return err
 }
 
@@ -149,7 +149,7 @@ func (l *logPrinter) command(ctx context.Context, r event.Record, follow bool) e
 	}
 	l.seen[path] = true
 	if !l.json && (l.job == "" || l.palette.on) {
-		if err := l.aside(fmt.Sprintf("%s %d: %s", plain(r.Job), r.Sh, shorten(plain(r.Cmd), 90))); err != nil {
+		if err := l.aside(fmt.Sprintf("%s %d: %s", plain(r.Job), r.Sh, shorten(plain(r.Cmd.String()), 90))); err != nil {
 			return err
 		}
 	}

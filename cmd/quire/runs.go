@@ -90,7 +90,7 @@ func printRuns(w io.Writer, runs []event.Run, now time.Time) error {
 	}
 	for _, r := range runs {
 		c.add(strconv.FormatInt(r.Number, 10), string(r.State), plain(event.RepoName(r.GitDir)), plain(event.ShortRef(r.Ref)), event.ShortOID(r.New),
-			runTook(r, now), ago(r.QueuedAt, now), plain(r.Pusher), plain(r.Reason))
+			runTook(r, now), ago(r.QueuedAt, now), plain(r.Pusher), plain(r.Reason.String()))
 	}
 	return c.print(w)
 }

@@ -89,8 +89,8 @@ func (v runView) print(w io.Writer, now time.Time) error {
 	var head columns
 	head.add("run", strconv.FormatInt(v.Number, 10)+"  "+v.ID)
 	head.add("state", p.state(string(v.State)))
-	if v.Reason != "" {
-		head.add("reason", plain(v.Reason))
+	if !v.Reason.IsZero() {
+		head.add("reason", plain(v.Reason.String()))
 	}
 	head.add("repository", plain(v.GitDir))
 	head.add("ref", plain(v.Ref))
@@ -114,14 +114,14 @@ func (v runView) print(w io.Writer, now time.Time) error {
 		return cell
 	}
 	for _, j := range v.Jobs {
-		reason := plain(j.Reason)
+		reason := plain(j.Reason.String())
 		if j.Attempt > 1 {
 			reason = fmt.Sprintf("attempt %d  %s", j.Attempt, reason)
 		}
 		c.add("", string(j.State), plain(j.ID), took(j.Duration), reason)
 		for _, cmd := range v.Commands {
 			if cmd.Job == j.ID {
-				c.add("", exitOf(cmd), "  "+strconv.Itoa(cmd.N)+". "+shorten(plain(cmd.Line), 60), took(cmd.Duration), "")
+				c.add("", exitOf(cmd), "  "+strconv.Itoa(cmd.N)+". "+shorten(plain(cmd.Line.String()), 60), took(cmd.Duration), "")
 			}
 		}
 		for _, a := range v.Artifacts {

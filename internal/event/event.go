@@ -1,6 +1,6 @@
 // Package event holds the nouns that every part of quire shares: a push, the
-// refs it moved, the runs it caused and how they ended. It imports nothing of
-// quire's and nothing beyond the standard library, because the hook binary
+// refs it moved, the runs it caused and how they ended. It imports masked text and
+// nothing else of quire's or beyond the standard library, because the hook binary
 // links it and pays for it on every push.
 //
 // It has no behaviour beyond naming, parsing and ordering. Where these values

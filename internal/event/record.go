@@ -1,5 +1,7 @@
 package event
 
+import "quire/internal/secret/masked"
+
 // RecordType names what a line of events.jsonl tells.
 type RecordType string
 
@@ -19,24 +21,25 @@ const (
 )
 
 // Record is a line of runs/ID/events.jsonl. Fields that a type does not use are
-// left out. Every string in it is already redacted.
+// left out. What the pipeline or its commands said is masked; jobs are called as the
+// commit calls them.
 type Record struct {
 	AtMS int64      `json:"at_ms"` // Unix milliseconds
 	Type RecordType `json:"type"`
 
-	Job     string `json:"job,omitempty"`
-	Attempt int    `json:"attempt,omitempty"`
-	Sh      int    `json:"sh,omitempty"`   // number of the sh call in its job, from 1
-	Cmd     string `json:"cmd,omitempty"`  // sh_started
-	Exit    *int   `json:"exit,omitempty"` // sh_finished
-	Signal  string `json:"signal,omitempty"`
+	Job     string      `json:"job,omitempty"`
+	Attempt int         `json:"attempt,omitempty"`
+	Sh      int         `json:"sh,omitempty"`   // number of the sh call in its job, from 1
+	Cmd     masked.Text `json:"cmd,omitzero"`   // sh_started
+	Exit    *int        `json:"exit,omitempty"` // sh_finished
+	Signal  string      `json:"signal,omitempty"`
 
-	State      string `json:"state,omitempty"`  // job_finished, run_finished, mirror_ref
-	Reason     string `json:"reason,omitempty"` // why not succeeded
-	DurationMS int64  `json:"duration_ms,omitempty"`
+	State      string      `json:"state,omitempty"` // job_finished, run_finished, mirror_ref
+	Reason     masked.Text `json:"reason,omitzero"` // why not succeeded
+	DurationMS int64       `json:"duration_ms,omitempty"`
 
-	Text   string `json:"text,omitempty"`   // logged; container_*: its name or image
-	Target string `json:"target,omitempty"` // mirror_ref
-	Ref    string `json:"ref,omitempty"`    // mirror_ref
-	OID    string `json:"oid,omitempty"`    // mirror_ref
+	Text   masked.Text `json:"text,omitzero"`   // logged; container_*: its name or image
+	Target masked.Text `json:"target,omitzero"` // mirror_ref
+	Ref    masked.Text `json:"ref,omitzero"`    // mirror_ref
+	OID    masked.Text `json:"oid,omitzero"`    // mirror_ref
 }

@@ -1,6 +1,10 @@
 package event
 
-import "time"
+import (
+	"time"
+
+	"quire/internal/secret/masked"
+)
 
 // RunState is where a run stands.
 type RunState string
@@ -48,8 +52,8 @@ type Run struct {
 	Pusher  string   `json:"pusher"`
 	Options []string `json:"options,omitempty"`
 
-	State  RunState `json:"state"`
-	Reason string   `json:"reason,omitempty"` // why it failed, was canceled …; one line, redacted
+	State  RunState    `json:"state"`
+	Reason masked.Text `json:"reason,omitzero"` // why it failed, was canceled …; one line, redacted
 
 	PushedAt   time.Time `json:"pushed_at"`
 	QueuedAt   time.Time `json:"queued_at"`
@@ -71,7 +75,7 @@ type Job struct {
 	ID         string        `json:"id"`
 	State      JobState      `json:"state"`
 	Attempt    int           `json:"attempt"` // 1 for the first
-	Reason     string        `json:"reason,omitempty"`
+	Reason     masked.Text   `json:"reason,omitzero"`
 	StartedAt  time.Time     `json:"started_at,omitzero"`
 	FinishedAt time.Time     `json:"finished_at,omitzero"`
 	Duration   time.Duration `json:"duration_ns"`
@@ -82,7 +86,7 @@ type Command struct {
 	RunID      string        `json:"run_id"`
 	Job        string        `json:"job"`
 	N          int           `json:"n"`    // 1 for the job's first; the log is jobs/JOB/sh-N.log
-	Line       string        `json:"line"` // as written, redacted
+	Line       masked.Text   `json:"line"` // as written, redacted
 	Exit       int           `json:"exit"` // 128+n when signal n ended it
 	Signal     string        `json:"signal,omitempty"`
 	StartedAt  time.Time     `json:"started_at,omitzero"`

@@ -143,7 +143,7 @@ func (r Report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", r.headline())
 	fmt.Fprintf(&b, "repository  %s\nref         %s\ncommit      %s\npushed by   %s\n", r.Run.GitDir, r.Run.Ref, r.Run.New, r.Run.Pusher)
-	if r.Run.Reason != "" {
+	if !r.Run.Reason.IsZero() {
 		fmt.Fprintf(&b, "reason      %s\n", r.Run.Reason)
 	}
 	if r.Link != "" {

@@ -19,15 +19,16 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 func report(state, before event.RunState) Report {
 	return Report{
 		Run: event.Run{
-			ID: event.NewID(time.UnixMilli(1)), Number: 7, GitDir: "/srv/git/größe.git", State: state, Reason: "lint: exit 1", Pusher: "ann",
+			ID: event.NewID(time.UnixMilli(1)), Number: 7, GitDir: "/srv/git/größe.git", State: state, Reason: masked.Const("lint: exit 1"), Pusher: "ann",
 			Update: event.Update{Ref: "refs/heads/main", Old: strings.Repeat("0", 40), New: strings.Repeat("ab", 20)},
 		},
-		Jobs:   []event.Job{{ID: "lint", State: event.JobFailed, Reason: "exit 1", Duration: 1500 * time.Millisecond}},
+		Jobs:   []event.Job{{ID: "lint", State: event.JobFailed, Reason: masked.Const("exit 1"), Duration: 1500 * time.Millisecond}},
 		Before: before,
 	}
 }

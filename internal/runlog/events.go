@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 // Appender adds lines to a file, each by one write, so that a reader or a
@@ -37,8 +39,11 @@ func Append(path string) (*Appender, error) {
 	return &Appender{f: f}, nil
 }
 
-// Line adds text and a newline. Text may itself hold newlines.
-func (a *Appender) Line(text string) error { return a.write(append([]byte(text), '\n')) }
+// Line adds text and a newline, if it has none at its end. Text may itself hold
+// newlines.
+func (a *Appender) Line(text masked.Text) error {
+	return a.write(append([]byte(strings.TrimSuffix(text.String(), "\n")), '\n'))
+}
 
 // Record adds an event.
 func (a *Appender) Record(r event.Record) error {

@@ -105,7 +105,7 @@ func TestOutcome(t *testing.T) {
 	if _, err := d.Outcome(); !errors.Is(err, fs.ErrNotExist) || d.Ended() {
 		t.Errorf("before the end: %v", err)
 	}
-	want := Outcome{Run: "r", Number: 12, State: event.RunFailed, Reason: "lint", FinishedAt: time.UnixMilli(5).UTC(),
+	want := Outcome{Run: "r", Number: 12, State: event.RunFailed, Reason: said("lint"), FinishedAt: time.UnixMilli(5).UTC(),
 		Duration: time.Second, Jobs: []JobOutcome{{ID: "lint", State: event.JobFailed, Attempt: 2, Duration: 7}}}
 	if err := d.WriteOutcome(want); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func TestFollowersSeeTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(want.String()) {
-		if err := a.Line(strings.TrimSuffix(line, "\n")); err != nil {
+		if err := a.Line(said(line)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"quire/internal/secret/masked"
 )
 
 // Stream is which of a command's two outputs a line came from.
@@ -25,6 +27,9 @@ const stampLayout = "2006-01-02T15:04:05.000000000Z"
 // maxPiece bounds the content of one log line; a longer line of output is
 // written as several pieces. Readers need no larger buffer.
 const maxPiece = 16 << 10
+
+// maxNote bounds a line of quire's own, in bytes.
+const maxNote = 4 << 10
 
 // Log writes a command's output to a file in the format of Kubernetes' CRI
 // logs (kubernetes/design-proposals-archive, node/kubelet-cri-logging.md):
@@ -148,18 +153,18 @@ func (l *Log) line(at time.Time, s Stream, tag byte, tags string, content []byte
 
 // Note adds a line of quire's own, which readers show and do not take for
 // output.
-func (l *Log) Note(text string) {
+func (l *Log) Note(text masked.Text) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.note(text)
 }
 
-func (l *Log) note(text string) {
+func (l *Log) note(text masked.Text) {
 	if l.err != nil {
 		return
 	}
 	l.buf = l.buf[:0]
-	l.line(l.now().UTC(), Stderr, 'F', ":quire", []byte(oneLine(text)))
+	l.line(l.now().UTC(), Stderr, 'F', ":quire", []byte(oneLine(text.Cut(maxNote).String())))
 	if _, err := l.w.Write(l.buf); err != nil {
 		l.err = err
 	}
@@ -188,7 +193,7 @@ func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dropped > 0 {
-		l.note(fmt.Sprintf("%d bytes were dropped", l.dropped))
+		l.note(masked.Format("%d bytes were dropped", masked.Int(l.dropped)))
 	}
 	err := l.w.Close()
 	if l.err != nil {

@@ -39,7 +39,7 @@ func TestLogFormat(t *testing.T) {
 	io.WriteString(out, "one\ntwo")
 	io.WriteString(errw, "oops\n")
 	io.WriteString(out, "\n\n")
-	l.Note("a\nnote")
+	l.Note(said("a\nnote"))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 // Outcome is how a run ended. Its file is the last thing a run writes: who
@@ -15,7 +16,7 @@ type Outcome struct {
 	Run    string         `json:"run"`
 	Number int64          `json:"number"`
 	State  event.RunState `json:"state"` // a final one
-	Reason string         `json:"reason,omitempty"`
+	Reason masked.Text    `json:"reason,omitzero"`
 	Jobs   []JobOutcome   `json:"jobs,omitempty"`
 
 	FinishedAt time.Time     `json:"finished_at"`
@@ -29,7 +30,7 @@ type JobOutcome struct {
 	ID       string         `json:"id"`
 	State    event.JobState `json:"state"`
 	Attempt  int            `json:"attempt,omitempty"`
-	Reason   string         `json:"reason,omitempty"`
+	Reason   masked.Text    `json:"reason,omitzero"`
 	Duration time.Duration  `json:"duration_ns"`
 }
 

@@ -1,13 +1,12 @@
 package runlog
 
 import (
-	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"quire/internal/checked"
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 // Report renders a run's push.log, line by line as facts happen. It is rendered
@@ -21,13 +20,13 @@ import (
 //	error: run 12 failed in 2.1s: lint; see it with: quire log 12 lint
 //
 // git's client colours a leading error:, warning:, hint: or success:, so these
-// words begin the lines they fit and no other. Text of other people passes
-// Plain; redaction is the caller's.
+// words begin the lines they fit and no other. Text of other people is made
+// plain, and cut, after it was masked.
 type Report struct {
-	Number int64  // 0: a run that is in no store
-	Ref    string // full name
-	OID    string
-	Width  int // of the longest job id; see JobWidth
+	Number int64       // 0: a run that is in no store
+	Ref    masked.Text // as a person writes it
+	OID    masked.Text // short
+	Width  int         // of the longest job id; see JobWidth
 }
 
 // width is how long a line may get. It is no screen's width, since a terminal
@@ -38,6 +37,12 @@ const width = 400
 // maxTail is how many lines of a failing command are shown.
 const maxTail = 20
 
+// Bounds of what a report says of one thing.
+const (
+	maxFaults = 500 // lines of a broken pipeline
+	maxRemark = 100 // lines behind a job's time
+)
+
 // JobWidth is the width of the column for ids.
 func JobWidth(ids []string) int {
 	w := 0
@@ -47,168 +52,154 @@ func JobWidth(ids []string) int {
 	return min(w, 40)
 }
 
-func (r Report) name() string {
-	return fmt.Sprintf("%s  %s %s", r.run(), Plain(event.ShortRef(r.Ref)), event.ShortOID(r.OID))
+func (r Report) name() masked.Text {
+	return masked.Format("%s  %s %s", r.run(), r.Ref.Plain().Clip(width), r.OID.Plain())
 }
 
-func (r Report) run() string {
+func (r Report) run() masked.Text {
 	if r.Number == 0 {
-		return "run"
+		return masked.Const("run")
 	}
-	return fmt.Sprintf("run %d", r.Number)
+	return masked.Format("run %d", masked.Int(r.Number))
 }
 
 // Begin is the line of a run that starts.
-func (r Report) Begin(jobs int) string {
+func (r Report) Begin(jobs int) masked.Text {
 	if jobs == 1 {
-		return r.name() + "  1 job\n"
+		return masked.Format("%s  1 job\n", r.name())
 	}
-	return fmt.Sprintf("%s  %d jobs\n", r.name(), jobs)
+	return masked.Format("%s  %d jobs\n", r.name(), masked.Int(jobs))
 }
 
 // Waits is the line of a run that cannot start yet.
-func (r Report) Waits(why string) string { return r.name() + "  waits: " + clip(Plain(why)) + "\n" }
+func (r Report) Waits(why masked.Text) masked.Text {
+	return masked.Format("%s  waits: %s\n", r.name(), line(why))
+}
 
-// Broken is the text of a run whose pipeline cannot be loaded. Its lines are not
-// cut: what is wrong, and the carets below it, must be there whole.
-func (r Report) Broken(faults string) string {
-	var b strings.Builder
-	b.WriteString(r.name() + "\n")
-	for line := range strings.Lines(faults) {
-		b.WriteString(strings.TrimRight("  "+Plain(strings.TrimRight(line, "\r\n")), " ") + "\n")
+// Broken is the text of a run whose pipeline cannot be loaded. Its lines are
+// longer than others may be: what is wrong, and the carets below it, must be there
+// whole.
+func (r Report) Broken(faults masked.Text) masked.Text {
+	out := []masked.Text{r.name()}
+	for fault := range faults.Lines() {
+		if len(out) > maxFaults {
+			out = append(out, masked.Const("  …"))
+			break
+		}
+		out = append(out, masked.Format("  %s", fault.Plain().Clip(10*width)).Trim())
 	}
-	return b.String()
+	return text(out)
 }
 
 // JobEnd tells how a job, or an attempt of it, ended. tail is the end of the output of
 // the command that failed, if that is why.
-func (r Report) JobEnd(id string, state event.JobState, took time.Duration, remark, tail string) string {
-	word := map[event.JobState]string{
-		event.JobSucceeded: "ok", event.JobFailed: "FAIL", event.JobSkipped: "skip",
-		event.JobBlocked: "block", event.JobCanceled: "stop",
-	}[state]
-	id = Plain(id)
-	pad := strings.Repeat(" ", max(0, r.Width-utf8.RuneCountInString(id)))
-	line := fmt.Sprintf("  %-5s  %s%s", word, id, pad)
+func (r Report) JobEnd(id masked.Text, state event.JobState, took time.Duration, remark, tail masked.Text) masked.Text {
+	first, rest := remark.FirstLine()
+	end := masked.Format("  %-5s  %s", word(state), id.Plain().Pad(r.Width))
 	if took > 0 {
-		line += fmt.Sprintf("  %6s", Took(took))
-	} else if remark != "" {
-		line += strings.Repeat(" ", 8)
+		end = masked.Format("%s  %6s", end, Took(took))
+	} else if !remark.IsZero() {
+		end = masked.Format("%s        ", end)
 	}
-	first, rest, _ := strings.Cut(remark, "\n")
-	if first != "" {
-		line += "  " + clip(Plain(first))
+	if !first.IsZero() {
+		end = masked.Format("%s  %s", end, line(first))
 	}
-	out := strings.TrimRight(line, " ") + "\n"
-	const bar = "         | "
-	if strings.TrimSpace(rest) != "" {
-		out += indent(bar, strings.Trim(rest, "\n"))
+	out := []masked.Text{end.Trim()}
+	for more := range rest.Trim().Lines() {
+		if len(out) > maxRemark {
+			out = append(out, barred(masked.Const("…")))
+			break
+		}
+		if len(out) > 1 || !more.Trim().IsZero() {
+			out = append(out, barred(more))
+		}
 	}
-	return out + indent(bar, lastLines(tail, maxTail))
+	for _, said := range tail.LastLines(maxTail) {
+		out = append(out, barred(said))
+	}
+	return text(out)
 }
 
+func word(state event.JobState) masked.Text {
+	switch state {
+	case event.JobSucceeded:
+		return masked.Const("ok")
+	case event.JobFailed:
+		return masked.Const("FAIL")
+	case event.JobSkipped:
+		return masked.Const("skip")
+	case event.JobBlocked:
+		return masked.Const("block")
+	case event.JobCanceled:
+		return masked.Const("stop")
+	}
+	return masked.Text{}
+}
+
+// barred is a line of a command or a message below a job's line.
+func barred(said masked.Text) masked.Text { return masked.Format("         | %s", line(said)).Trim() }
+
 // Progress is a remark while the run goes on.
-func (r Report) Progress(text string) string { return "         " + clip(Plain(text)) + "\n" }
+func (r Report) Progress(text masked.Text) masked.Text {
+	return masked.Format("         %s\n", line(text))
+}
 
 // Mirrored is a line of what became of a push at a mirror: kind is error,
 // warning, hint, or "" for what went well.
-func Mirrored(kind, text string) string {
-	if kind != "" {
-		kind += ": "
+func Mirrored(kind, text masked.Text) masked.Text {
+	if kind.IsZero() {
+		return masked.Format("%s\n", line(text))
 	}
-	return kind + clip(Plain(text)) + "\n"
+	return masked.Format("%s: %s\n", kind, line(text))
 }
 
 // Warning is a remark that asks for somebody's attention.
-func (r Report) Warning(text string) string { return "warning: " + clip(Plain(text)) + "\n" }
-
-// End is the last line: how the run ended. failed are the jobs to look at.
-func (r Report) End(state event.RunState, took time.Duration, reason string, failed []string) string {
-	in := ""
-	if took > 0 {
-		in = " in " + Took(took)
-	}
-	reason = clip(Plain(reason))
-	switch state {
-	case event.RunSucceeded:
-		if reason != "" {
-			reason = ": " + reason
-		}
-		return fmt.Sprintf("success: %s succeeded%s%s\n", r.run(), in, reason)
-	case event.RunReplaced, event.RunCanceled:
-		if reason != "" {
-			reason = ": " + reason
-		}
-		return fmt.Sprintf("warning: %s was %s%s%s\n", r.run(), state, in, reason)
-	}
-	if reason != "" {
-		reason = ": " + reason
-	}
-	verb := "failed"
-	if state == event.RunOrphaned {
-		verb, in = "was orphaned", ""
-	}
-	see := ""
-	if len(failed) > 0 && r.Number > 0 {
-		see = fmt.Sprintf("; see it with: quire log %d %s", r.Number, shellWord(failed[0]))
-	}
-	return fmt.Sprintf("error: %s %s%s%s%s\n", r.run(), verb, in, reason, see)
+func (r Report) Warning(text masked.Text) masked.Text {
+	return masked.Format("warning: %s\n", line(text))
 }
 
-// shellWord quotes what a shell would take apart.
-func shellWord(s string) string {
-	s = Plain(s)
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%") == "" {
-		return s
+// End is the last line: how the run ended. failed are the jobs to look at.
+func (r Report) End(state event.RunState, took time.Duration, reason masked.Text, failed []masked.Text) masked.Text {
+	var in, why, see masked.Text
+	if took > 0 {
+		in = masked.Format(" in %s", Took(took))
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	if !reason.IsZero() {
+		why = masked.Format(": %s", line(reason))
+	}
+	switch state {
+	case event.RunSucceeded:
+		return masked.Format("success: %s succeeded%s%s\n", r.run(), in, why)
+	case event.RunReplaced:
+		return masked.Format("warning: %s was replaced%s%s\n", r.run(), in, why)
+	case event.RunCanceled:
+		return masked.Format("warning: %s was canceled%s%s\n", r.run(), in, why)
+	case event.RunOrphaned:
+		return masked.Format("error: %s was orphaned%s\n", r.run(), why)
+	}
+	if len(failed) > 0 && r.Number > 0 {
+		see = masked.Format("; see it with: quire log %d %s", masked.Int(r.Number), failed[0].Plain().ShellWord())
+	}
+	return masked.Format("error: %s failed%s%s%s\n", r.run(), in, why, see)
 }
 
 // Took is a duration as long as a person cares for.
-func Took(d time.Duration) string {
+func Took(d time.Duration) masked.Text {
 	switch {
 	case d < time.Minute:
-		return fmt.Sprintf("%.1fs", d.Seconds())
+		return masked.Format("%.1fs", masked.Float(d.Seconds()))
 	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+		return masked.Format("%dm%02ds", masked.Int(d.Minutes()), masked.Int(int(d.Seconds())%60))
 	default:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+		return masked.Format("%dh%02dm", masked.Int(d.Hours()), masked.Int(int(d.Minutes())%60))
 	}
 }
 
-// lastLines is the end of a text. A carriage return starts its line again, as
-// on a terminal: of a progress bar only the last state is left.
-func lastLines(text string, n int) string {
-	lines := strings.Split(strings.TrimRight(text, "\r\n"), "\n")
-	if len(lines) == 1 && lines[0] == "" {
-		return ""
-	}
-	lines = lines[max(0, len(lines)-n):]
-	for i, l := range lines {
-		l = strings.TrimRight(l, "\r")
-		lines[i] = l[strings.LastIndexByte(l, '\r')+1:]
-	}
-	return strings.Join(lines, "\n")
-}
+// line keeps a text on a line, and the line on a screen.
+func line(t masked.Text) masked.Text { return t.Plain().Clip(width) }
 
-func indent(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(strings.TrimRight(prefix+clip(Plain(strings.TrimRight(line, "\r\n"))), " "))
-		b.WriteByte('\n')
-	}
-	return b.String()
-}
-
-// clip keeps a line on a screen.
-func clip(s string) string {
-	if utf8.RuneCountInString(s) <= width {
-		return s
-	}
-	return string([]rune(s)[:width-1]) + "…"
+func text(lines []masked.Text) masked.Text {
+	return masked.Format("%s\n", masked.Join(lines, "\n"))
 }
 
 // Plain makes a text of anybody's fit for a terminal; see checked.OneLine.

@@ -8,21 +8,26 @@ import (
 	"unicode/utf8"
 
 	"quire/internal/event"
+	"quire/internal/secret"
+	"quire/internal/secret/masked"
 )
 
+// said is what a redactor that knows no secret makes of a text.
+func said(text string) masked.Text { return secret.NewRedactor().Mask(text) }
+
 func TestReport(t *testing.T) {
-	r := Report{Number: 12, Ref: "refs/heads/main", OID: "3f2a91c8aaaabbbbccccddddeeeeffff00001111",
+	r := Report{Number: 12, Ref: said("main"), OID: said("3f2a91c8"),
 		Width: JobWidth([]string{"test", "quire/mirror"})}
-	got := r.Begin(3) +
-		r.JobEnd("test", event.JobSucceeded, 1200*time.Millisecond, "", "") +
-		r.JobEnd("lint", event.JobFailed, 400*time.Millisecond, "exit 1", "one\r\n10%\r20%\rdone\n\x1b[31mlint.go:3:\x1b[0m unused\tvariable\n\n") +
-		r.JobEnd("deploy", event.JobSkipped, 0, "", "") +
-		r.JobEnd("later", event.JobBlocked, 0, "lint failed", "") +
-		r.JobEnd("bad", event.JobFailed, time.Hour+2*time.Minute, ".quire/ci.fnl:3:1: boom\n\n(boom)\n^^^^\n", "") +
-		r.JobEnd("quire/mirror", event.JobSucceeded, 900*time.Millisecond, "github.com: main -> 3f2a91c8 (updated)", "") +
-		r.Progress("pulling golang:1.26 …") +
-		r.Warning("the log of lint is incomplete") +
-		r.End(event.RunFailed, 2100*time.Millisecond, "lint", []string{"lint"})
+	got := r.Begin(3).String() +
+		r.JobEnd(said("test"), event.JobSucceeded, 1200*time.Millisecond, said(""), said("")).String() +
+		r.JobEnd(said("lint"), event.JobFailed, 400*time.Millisecond, said("exit 1"), said("one\r\n10%\r20%\rdone\n\x1b[31mlint.go:3:\x1b[0m unused\tvariable\n\n")).String() +
+		r.JobEnd(said("deploy"), event.JobSkipped, 0, said(""), said("")).String() +
+		r.JobEnd(said("later"), event.JobBlocked, 0, said("lint failed"), said("")).String() +
+		r.JobEnd(said("bad"), event.JobFailed, time.Hour+2*time.Minute, said(".quire/ci.fnl:3:1: boom\n\n(boom)\n^^^^\n"), said("")).String() +
+		r.JobEnd(said("quire/mirror"), event.JobSucceeded, 900*time.Millisecond, said("github.com: main -> 3f2a91c8 (updated)"), said("")).String() +
+		r.Progress(said("pulling golang:1.26 …")).String() +
+		r.Warning(said("the log of lint is incomplete")).String() +
+		r.End(event.RunFailed, 2100*time.Millisecond, said("lint"), []masked.Text{said("lint")}).String()
 	want := `run 12  main 3f2a91c8  3 jobs
   ok     test            1.2s
   FAIL   lint            0.4s  exit 1
@@ -45,18 +50,21 @@ error: run 12 failed in 2.1s: lint; see it with: quire log 12 lint
 }
 
 func TestReportEnds(t *testing.T) {
-	r := Report{Number: 3, Ref: "refs/tags/v1", OID: "3f2a91c8"}
-	for _, c := range []struct{ got, want string }{
+	r := Report{Number: 3, Ref: said("tags/v1"), OID: said("3f2a91c8")}
+	for _, c := range []struct {
+		got  masked.Text
+		want string
+	}{
 		{r.Begin(1), "run 3  tags/v1 3f2a91c8  1 job\n"},
-		{r.Waits("run 2 is at work on main"), "run 3  tags/v1 3f2a91c8  waits: run 2 is at work on main\n"},
-		{r.End(event.RunSucceeded, time.Second, "", nil), "success: run 3 succeeded in 1.0s\n"},
-		{r.End(event.RunReplaced, 0, "run 4 is of a newer push to main", nil), "warning: run 3 was replaced: run 4 is of a newer push to main\n"},
-		{r.End(event.RunCanceled, 61*time.Second, "ann", nil), "warning: run 3 was canceled in 1m01s: ann\n"},
-		{r.End(event.RunOrphaned, 0, "its supervisor died", nil), "error: run 3 was orphaned: its supervisor died\n"},
-		{r.End(event.RunFailed, 0, "x", []string{"a b's"}), "error: run 3 failed: x; see it with: quire log 3 'a b'\\''s'\n"},
-		{r.Broken(".quire/ci.fnl:1:0: bad\n\n(x)\n^"), "run 3  tags/v1 3f2a91c8\n  .quire/ci.fnl:1:0: bad\n\n  (x)\n  ^\n"},
+		{r.Waits(said("run 2 is at work on main")), "run 3  tags/v1 3f2a91c8  waits: run 2 is at work on main\n"},
+		{r.End(event.RunSucceeded, time.Second, said(""), nil), "success: run 3 succeeded in 1.0s\n"},
+		{r.End(event.RunReplaced, 0, said("run 4 is of a newer push to main"), nil), "warning: run 3 was replaced: run 4 is of a newer push to main\n"},
+		{r.End(event.RunCanceled, 61*time.Second, said("ann"), nil), "warning: run 3 was canceled in 1m01s: ann\n"},
+		{r.End(event.RunOrphaned, 0, said("its supervisor died"), nil), "error: run 3 was orphaned: its supervisor died\n"},
+		{r.End(event.RunFailed, 0, said("x"), []masked.Text{said("a b's")}), "error: run 3 failed: x; see it with: quire log 3 'a b'\\''s'\n"},
+		{r.Broken(said(".quire/ci.fnl:1:0: bad\n\n(x)\n^")), "run 3  tags/v1 3f2a91c8\n  .quire/ci.fnl:1:0: bad\n\n  (x)\n  ^\n"},
 	} {
-		if c.got != c.want {
+		if c.got.String() != c.want {
 			t.Errorf("got  %q\nwant %q", c.got, c.want)
 		}
 	}
@@ -64,7 +72,7 @@ func TestReportEnds(t *testing.T) {
 
 func TestOnlyTheEndOfALongOutputIsShown(t *testing.T) {
 	r := Report{Width: 1}
-	out := r.JobEnd("a", event.JobFailed, 1, "exit 1", strings.Repeat("x\n", 100)+strings.Repeat("y", 500)+"\n")
+	out := r.JobEnd(said("a"), event.JobFailed, 1, said("exit 1"), said(strings.Repeat("x\n", 100)+strings.Repeat("y", 500)+"\n")).String()
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 	if len(lines) != 1+maxTail {
 		t.Errorf("%d lines", len(lines))
@@ -79,8 +87,8 @@ func TestOnlyTheEndOfALongOutputIsShown(t *testing.T) {
 func FuzzReport(f *testing.F) {
 	f.Add("test", "error: no\x1b[2J", "\x1b]0;title\a\x9b31m\u202e\xff")
 	f.Fuzz(func(t *testing.T, id, remark, tail string) {
-		r := Report{Number: 1, Ref: "refs/heads/" + id, OID: "3f2a91c8", Width: JobWidth([]string{id})}
-		out := r.Begin(1) + r.JobEnd(id, event.JobFailed, 1, remark, tail) + r.Broken(tail)
+		r := Report{Number: 1, Ref: said(id), OID: said("3f2a91c8"), Width: JobWidth([]string{id})}
+		out := r.Begin(1).String() + r.JobEnd(said(id), event.JobFailed, 1, said(remark), said(tail)).String() + r.Broken(said(tail)).String()
 		if !utf8.ValidString(out) {
 			t.Fatalf("not UTF-8: %q", out)
 		}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"quire/internal/secret/masked"
 )
 
 // Taken is the worker's answer to a push: which runs it made, which mirrors it
@@ -75,12 +77,12 @@ func MirrorReportFile(stateDir, pushID string) string {
 
 // WriteMirrorReport publishes what became of a push at its mirrors, unless that
 // has been done: every follower sees the same bytes.
-func WriteMirrorReport(stateDir, pushID, text string) error {
+func WriteMirrorReport(stateDir, pushID string, text masked.Text) error {
 	path := MirrorReportFile(stateDir, pushID)
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	if err := writeAtomic(path, []byte(text)); err != nil {
+	if err := writeAtomic(path, []byte(text.String())); err != nil {
 		return fmt.Errorf("report on the mirrors of push %s: %w", pushID, err)
 	}
 	return nil

@@ -1,9 +1,11 @@
 package secret
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,9 +20,14 @@ import (
 // waits longer waits for a person, and none is there.
 const commandLimit = 30 * time.Second
 
-// maxStderr is how much of a command's standard error is kept, in bytes. The
-// end of it is kept, where the reason stands.
-const maxStderr = 4 << 10
+// maxStderr is how much of a command's standard error is shown, in bytes: the end
+// of it, where the reason stands. heldStderr is how much is held to be redacted
+// before it is cut: the longest form of a value more, of which the cut must not
+// leave a half.
+const (
+	maxStderr  = 4 << 10
+	heldStderr = maxStderr + 8*MaxLength
+)
 
 // command runs a secret's command. Its standard output is the value and is
 // shown to nobody; its standard error is shown, redacted, whether it failed or
@@ -31,7 +38,7 @@ func (s source) command(ctx context.Context, d config.Secret) (fetched, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, errCommandLimit)
 	defer cancel()
 
-	stdout, stderr := &head{limit: MaxLength + 2}, &tail{limit: maxStderr}
+	stdout, stderr := &head{limit: MaxLength + 2}, &tail{limit: heldStderr}
 	cmd := exec.Command(s.program(d.Command[0]), d.Command[1:]...)
 	cmd.Env = withoutGit(os.Environ())
 	cmd.Dir = "/"
@@ -121,15 +128,37 @@ func commandName(argv []string) string {
 	return argv[0]
 }
 
-// redactOutput redacts what the command said. What it printed as its value is
-// redacted even where the command failed and the value will not be used.
+// redactOutput is the redacted end of what the command said. What it printed as
+// its value is redacted even where the command failed and the value will not be
+// used.
 func (s source) redactOutput(name, value, said string) string {
-	if value != "" && said != "" {
-		own := NewRedactor()
-		own.Add(name, value)
-		said = own.String(said)
+	own := NewRedactor()
+	own.Add(name, value)
+	var shown bytes.Buffer
+	to := &late{w: &shown}
+	known := s.redactor.Writer(to)
+	mine := own.Writer(known)
+	// What a mark across the place of the cut covers is passed on after it, whole.
+	cut := max(0, len(said)-maxStderr)
+	io.WriteString(mine, said[:cut])
+	to.open = true
+	io.WriteString(mine, said[cut:])
+	mine.Close()
+	known.Close()
+	return strings.ToValidUTF8(shown.String(), "")
+}
+
+// late drops what is written to it until it is opened.
+type late struct {
+	w    io.Writer
+	open bool
+}
+
+func (l *late) Write(p []byte) (int, error) {
+	if !l.open {
+		return len(p), nil
 	}
-	return s.redactor.String(said)
+	return l.w.Write(p)
 }
 
 // withoutGit drops GIT_*: the worker may have been started from a hook, and a

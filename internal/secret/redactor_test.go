@@ -169,3 +169,37 @@ func FuzzRedact(f *testing.F) {
 		}
 	})
 }
+
+// A text that is shown without its colours, or on one line, holds no secret then
+// either.
+func TestMaskedTextStaysMaskedWhenItIsMadePlain(t *testing.T) {
+	r := NewRedactor()
+	r.Add("tok", "ghp_1A2b3C4d5E6f7G8h")
+	r.Add("words", "correct horse battery")
+	for _, text := range []string{
+		"a ghp_1A\x1b[31m2b3C4d5E\x1b[0m6f7G8h b", "correct\thorse\nbattery", "ghp_1A2b3C4d5E6f7G8h\x1b[1m", "\x1b[1mplain\x1b[0m", "two\nlines",
+	} {
+		got := r.Mask(text)
+		if p := got.Plain(); r.Again(p) != p || strings.Contains(text, "1A") && strings.Contains(p.String(), "1A") {
+			t.Errorf("%q became %q, and plain %q", text, got, p)
+		}
+	}
+	if got := r.Mask("\x1b[1mplain\x1b[0m").String(); got != "\x1b[1mplain\x1b[0m" {
+		t.Errorf("a text without a secret became %q", got)
+	}
+}
+
+// Of a text that is too long the beginning is left, and of a secret that the cut
+// goes through nothing.
+func TestMaskOfALongTextLeavesNoHalfSecret(t *testing.T) {
+	const token = "ghp_1A2b3C4d5E6f7G8h9I0jK1l2M3n4O5p6Q7r8"
+	r := NewRedactor()
+	r.Add("tok", token)
+	for in := range len(token) + 2 {
+		text := strings.Repeat("x", MaxText-in) + token + "yyy"
+		got := r.Mask(text).String()
+		if n := strings.Count(got, "x"); n != MaxText-in || len(got) > MaxText+32 || strings.Contains(got, "ghp_") {
+			t.Errorf("cut %d bytes into the token: %d bytes, %q", in, len(got), got[n:])
+		}
+	}
+}

@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -245,5 +246,21 @@ func TestAgeIdentityOthersCanRead(t *testing.T) {
 	f, err := Open(cfg).Check(context.Background(), "s")
 	if err != nil || len(f.Warnings) != 1 || !strings.Contains(f.Warnings[0], "chmod 600") {
 		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// Wherever the end that is shown of a command's complaints begins, it does not
+// begin within the value.
+func TestTheEndOfACommandsComplaintsHoldsNoHalfValue(t *testing.T) {
+	const value = "ghp_1A2b3C4d5E6f7G8h9I0jK1l2M3n4O5p6Q7r8"
+	for _, after := range []int{maxStderr - len(value), maxStderr - 30, maxStderr - 20, maxStderr - 1, maxStderr} {
+		cfg := parse(t, fmt.Sprintf("[secrets.s]\ncommand = [\"sh\", \"-c\", \"echo %s; { echo it is %s; head -c %d /dev/zero | tr '\\\\0' x; } >&2; exit 3\"]\n", value, value, after))
+		_, err := Open(cfg).Reveal(context.Background(), "s", Scope{})
+		if err == nil || !strings.HasSuffix(err.Error(), strings.Repeat("x", after)) {
+			t.Fatalf("%d bytes after it: %v", after, err)
+		}
+		if strings.ContainsAny(strings.TrimPrefix(err.Error()[strings.Index(err.Error(), "it said"):], "it said"), "123456789") {
+			t.Errorf("%d bytes after it: %.120q", after, err)
+		}
 	}
 }

@@ -17,8 +17,8 @@ type Vault struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry
-	warn    func(string)
-	warned  map[string]bool
+	warn    func(Masked)
+	warned  map[Masked]bool
 }
 
 // entry is a secret somebody asked for. Its lock is held while the source is
@@ -31,7 +31,7 @@ type entry struct {
 
 // Open makes the vault of one run. It fetches nothing.
 func Open(cfg *config.Config) *Vault {
-	return &Vault{cfg: cfg, redactor: NewRedactor(), entries: map[string]*entry{}, warned: map[string]bool{}}
+	return &Vault{cfg: cfg, redactor: NewRedactor(), entries: map[string]*entry{}, warned: map[Masked]bool{}}
 }
 
 // Redactor is what everything that leaves the run has to pass.
@@ -41,7 +41,7 @@ func (v *Vault) Redactor() *Redactor { return v.redactor }
 // though the secret was given: a value too short to redact, a file that others
 // can read, what the secret's command wrote to its standard error. The text is
 // redacted. tell must not call the vault. Set it before the first Reveal.
-func (v *Vault) OnWarning(tell func(text string)) {
+func (v *Vault) OnWarning(tell func(text Masked)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.warn = tell
@@ -84,7 +84,7 @@ func (v *Vault) Reveal(ctx context.Context, name string, s Scope) (Value, error)
 	v.redactor.Add(name, f.value)
 	e.value, e.known = NewValue(f.value), true
 	for _, w := range f.warnings {
-		v.tell("secret " + name + ": " + v.redactor.String(w))
+		v.tell(v.redactor.Mask("secret " + name + ": " + w))
 	}
 	return e.value, nil
 }
@@ -119,7 +119,7 @@ func (v *Vault) entry(name string) *entry {
 	return e
 }
 
-func (v *Vault) tell(text string) {
+func (v *Vault) tell(text Masked) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.warn == nil || v.warned[text] {

@@ -128,7 +128,7 @@ value = "quiet-value-1"
 	write(t, cfg, "open", "open-value-1\n", 0o644)
 	v := Open(cfg)
 	var told []string
-	v.OnWarning(func(text string) { told = append(told, text) })
+	v.OnWarning(func(text Masked) { told = append(told, text.String()) })
 	for range 2 {
 		for _, name := range cfg.SecretNames() {
 			if _, err := v.Reveal(context.Background(), name, Scope{}); err != nil {

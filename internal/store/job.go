@@ -35,7 +35,7 @@ func record(ctx context.Context, tx *sql.Tx, runID string, jobs []event.Job, com
 		}
 		defer stmt.Close()
 		for _, j := range jobs {
-			if _, err := stmt.ExecContext(ctx, run, j.ID, run, j.State, j.Attempt, j.Reason,
+			if _, err := stmt.ExecContext(ctx, run, j.ID, run, j.State, j.Attempt, column(j.Reason),
 				nanos(j.StartedAt), nanos(j.FinishedAt), int64(j.Duration)); err != nil {
 				return err
 			}
@@ -53,7 +53,7 @@ func record(ctx context.Context, tx *sql.Tx, runID string, jobs []event.Job, com
 	}
 	defer stmt.Close()
 	for _, c := range commands {
-		if _, err := stmt.ExecContext(ctx, run, c.Job, c.N, c.Line, c.Exit, c.Signal,
+		if _, err := stmt.ExecContext(ctx, run, c.Job, c.N, column(c.Line), c.Exit, c.Signal,
 			nanos(c.StartedAt), nanos(c.FinishedAt), int64(c.Duration)); err != nil {
 			return err
 		}

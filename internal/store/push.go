@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 // Planned is a run that a push is to have.
 type Planned struct {
 	ID string // event.NewID
 	event.Update
+	Name masked.Text // of the ref, as a person writes it
 }
 
 // Taken is what became of a push.
@@ -59,7 +61,7 @@ func (s *Store) TakePush(ctx context.Context, p event.Push, plan []Planned, note
 				return err
 			}
 			t.Runs = append(t.Runs, run)
-			displaced, err := displace(ctx, tx, run, now)
+			displaced, err := displace(ctx, tx, run, r.Name, now)
 			if err != nil {
 				return err
 			}
@@ -108,14 +110,14 @@ func insertRun(ctx context.Context, tx *sql.Tx, r *event.Run) error {
 
 // displace makes way for a run: see TakePush. Refs are compared by their full
 // names, so a tag never displaces a branch that is called the same.
-func displace(ctx context.Context, tx *sql.Tx, by event.Run, now time.Time) ([]Displaced, error) {
+func displace(ctx context.Context, tx *sql.Tx, by event.Run, name masked.Text, now time.Time) ([]Displaced, error) {
 	older, err := queryRuns(ctx, tx,
 		"WHERE state IN ('queued', 'running') AND git_dir = ? AND ref = ? AND number < ? ORDER BY number",
 		by.GitDir, by.Ref, by.Number)
 	if err != nil {
 		return nil, err
 	}
-	reason := fmt.Sprintf("run %d is of a newer push to %s", by.Number, event.ShortRef(by.Ref))
+	reason := masked.Format("run %d is of a newer push to %s", masked.Int(by.Number), name)
 	var out []Displaced
 	for _, r := range older {
 		d := Displaced{Run: r, By: by}
@@ -124,12 +126,12 @@ func displace(ctx context.Context, tx *sql.Tx, by event.Run, now time.Time) ([]D
 			d.Run.State, d.Run.Reason, d.Run.ReplacedBy, d.Run.FinishedAt = event.RunReplaced, reason, by.ID, now
 			_, err = tx.ExecContext(ctx,
 				"UPDATE runs SET state = ?, reason = ?, replaced_by = ?, finished_at = ? WHERE number = ?",
-				d.Run.State, reason, by.ID, nanos(now), r.Number)
+				d.Run.State, column(reason), by.ID, nanos(now), r.Number)
 		} else {
 			// A person's cancel stands; among successors the newest counts.
 			_, err = tx.ExecContext(ctx,
 				"UPDATE runs SET stop = ?, stop_reason = ?, stop_by = ? WHERE number = ? AND stop IN ('', ?)",
-				event.RunReplaced, reason, by.ID, r.Number, event.RunReplaced)
+				event.RunReplaced, column(reason), by.ID, r.Number, event.RunReplaced)
 		}
 		if err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 // Next lists the queued runs that may start now, at most one for each
@@ -40,7 +41,7 @@ func (s *Store) Queued(ctx context.Context) (n int, err error) {
 // Stop is what was asked of a running run.
 type Stop struct {
 	State  event.RunState // RunCanceled, RunReplaced; "" nothing
-	Reason string
+	Reason masked.Text
 	By     string // the run that takes its place
 }
 
@@ -127,13 +128,13 @@ func (s *Store) AskStop(ctx context.Context, id string, stop Stop, now time.Time
 		case event.RunQueued:
 			r.State, r.Reason, r.ReplacedBy, r.FinishedAt = stop.State, stop.Reason, stop.By, now.UTC()
 			_, err = tx.ExecContext(ctx, "UPDATE runs SET state = ?, reason = ?, replaced_by = ?, finished_at = ? WHERE number = ?",
-				r.State, r.Reason, r.ReplacedBy, nanos(now), r.Number)
+				r.State, column(r.Reason), r.ReplacedBy, nanos(now), r.Number)
 			return err
 		case event.RunRunning:
 			// A person's word goes before a newer push, whichever came first.
 			_, err = tx.ExecContext(ctx,
 				"UPDATE runs SET stop = ?, stop_reason = ?, stop_by = ? WHERE number = ? AND (stop = '' OR ? = 'canceled')",
-				stop.State, stop.Reason, stop.By, r.Number, stop.State)
+				stop.State, column(stop.Reason), stop.By, r.Number, stop.State)
 			if err != nil {
 				return err
 			}
@@ -148,7 +149,7 @@ func (s *Store) AskStop(ctx context.Context, id string, stop Stop, now time.Time
 // Final is how a run ended.
 type Final struct {
 	State      event.RunState
-	Reason     string
+	Reason     masked.Text
 	FinishedAt time.Time
 	Duration   time.Duration // monotonic
 	ReplacedBy string
@@ -163,7 +164,7 @@ func (s *Store) Finish(ctx context.Context, id string, f Final) (first bool, err
 		res, err := tx.ExecContext(ctx,
 			"UPDATE runs SET state = ?, reason = ?, finished_at = ?, duration = ?, replaced_by = ?, pid = 0, stop = ''"+
 				" WHERE id = ? AND state IN ('queued', 'running')",
-			f.State, f.Reason, nanos(f.FinishedAt), int64(f.Duration), f.ReplacedBy, id)
+			f.State, column(f.Reason), nanos(f.FinishedAt), int64(f.Duration), f.ReplacedBy, id)
 		if err != nil {
 			return err
 		}

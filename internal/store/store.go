@@ -20,6 +20,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"quire/internal/secret/masked"
 )
 
 // Store is the open database. It may be used from several goroutines.
@@ -134,6 +136,12 @@ func explain(err error) error {
 	}
 	return err
 }
+
+// maxColumn bounds a text that a pipeline can make as long as it likes, in bytes.
+const maxColumn = 8 << 10
+
+// column is masked text as it is stored.
+func column(t masked.Text) string { return t.Cut(maxColumn).String() }
 
 func nanos(t time.Time) int64 {
 	if t.IsZero() {

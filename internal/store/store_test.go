@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 var clock = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -51,7 +52,7 @@ func take(t testing.TB, s *Store, repo string, updates ...event.Update) Taken {
 func plan(updates []event.Update) []Planned {
 	var out []Planned
 	for _, u := range updates {
-		out = append(out, Planned{ID: event.NewID(clock), Update: u})
+		out = append(out, Planned{ID: event.NewID(clock), Update: u, Name: masked.Const("x")})
 	}
 	return out
 }
@@ -151,7 +152,7 @@ func TestANewerPushDisplacesTheOlderOfItsRef(t *testing.T) {
 		t.Errorf("running: %+v", running)
 	}
 	r, err := s.Run(ctx, old[0].ID)
-	if err != nil || r.State != event.RunReplaced || r.ReplacedBy != got.Runs[0].ID || r.Reason != "run 5 is of a newer push to x" {
+	if err != nil || r.State != event.RunReplaced || r.ReplacedBy != got.Runs[0].ID || r.Reason.String() != "run 5 is of a newer push to x" {
 		t.Errorf("replaced: %+v, %v", r, err)
 	}
 	for _, untouched := range []event.Run{old[1], other[0]} {
@@ -168,7 +169,7 @@ func TestANewerPushDisplacesTheOlderOfItsRef(t *testing.T) {
 	if stop, _ := s.StopAsked(ctx, old[2].ID); stop.By != newest.ID {
 		t.Errorf("asked: %+v, want by %s", stop, newest.ID)
 	}
-	if _, err := s.AskStop(ctx, old[2].ID, Stop{State: event.RunCanceled, Reason: "bob"}, clock); err != nil {
+	if _, err := s.AskStop(ctx, old[2].ID, Stop{State: event.RunCanceled, Reason: masked.Const("bob")}, clock); err != nil {
 		t.Fatal(err)
 	}
 	take(t, s, "/g/a.git", update("refs/heads/y", "d"))
@@ -249,11 +250,11 @@ func TestStartAndFinishHappenOnce(t *testing.T) {
 	if err != nil || len(running) != 1 || running[0].Holder != h || running[0].ID != r.ID {
 		t.Errorf("Running = %+v, %v", running, err)
 	}
-	jobs := []event.Job{{ID: "z", State: event.JobSucceeded, Attempt: 1}, {ID: "a", State: event.JobRunning, Attempt: 2, Reason: "r"}}
-	if err := s.Record(ctx, r.ID, jobs, []event.Command{{Job: "z", N: 1, Line: "make", StartedAt: clock}}); err != nil {
+	jobs := []event.Job{{ID: "z", State: event.JobSucceeded, Attempt: 1}, {ID: "a", State: event.JobRunning, Attempt: 2, Reason: masked.Const("r")}}
+	if err := s.Record(ctx, r.ID, jobs, []event.Command{{Job: "z", N: 1, Line: masked.Const("make"), StartedAt: clock}}); err != nil {
 		t.Fatal(err)
 	}
-	done := Final{State: event.RunFailed, Reason: "why", FinishedAt: clock.Add(time.Minute), Duration: time.Second, Jobs: jobs[:1]}
+	done := Final{State: event.RunFailed, Reason: masked.Const("why"), FinishedAt: clock.Add(time.Minute), Duration: time.Second, Jobs: jobs[:1]}
 	if first, err := s.Finish(ctx, r.ID, done); !first || err != nil {
 		t.Errorf("Finish = %v, %v", first, err)
 	}
@@ -261,7 +262,7 @@ func TestStartAndFinishHappenOnce(t *testing.T) {
 		t.Errorf("finishing again = %v, %v", first, err)
 	}
 	got, err := s.Run(ctx, r.ID)
-	if err != nil || got.State != event.RunFailed || got.Reason != "why" || got.Duration != time.Second || !got.FinishedAt.Equal(done.FinishedAt) {
+	if err != nil || got.State != event.RunFailed || got.Reason.String() != "why" || got.Duration != time.Second || !got.FinishedAt.Equal(done.FinishedAt) {
 		t.Errorf("Run = %+v, %v", got, err)
 	}
 	recorded, err := s.Jobs(ctx, r.ID)
@@ -269,7 +270,7 @@ func TestStartAndFinishHappenOnce(t *testing.T) {
 		t.Errorf("Jobs = %+v, %v", recorded, err)
 	}
 	cmds, err := s.Commands(ctx, r.ID, "")
-	if err != nil || len(cmds) != 1 || cmds[0].Line != "make" || !cmds[0].FinishedAt.IsZero() {
+	if err != nil || len(cmds) != 1 || cmds[0].Line.String() != "make" || !cmds[0].FinishedAt.IsZero() {
 		t.Errorf("Commands = %+v, %v", cmds, err)
 	}
 	if got, err := s.AskStop(ctx, r.ID, Stop{State: event.RunCanceled}, clock); err != nil || got.State != event.RunFailed {
@@ -308,7 +309,7 @@ func TestResolve(t *testing.T) {
 	for i, id := range ids {
 		p := event.Push{ID: event.NewID(clock), GitDir: "/g/a.git"}
 		u := update(fmt.Sprintf("refs/heads/%d", i), "a")
-		if _, err := s.TakePush(ctx, p, []Planned{{id, u}}, nil, clock); err != nil {
+		if _, err := s.TakePush(ctx, p, []Planned{{ID: id, Update: u}}, nil, clock); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,11 +1,10 @@
 package supervise
 
 import (
-	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"quire/internal/secret"
+	"quire/internal/secret/masked"
 	"quire/pipeline"
 )
 
@@ -30,14 +29,11 @@ const maxLine = 4 << 10
 
 // recordedLine is a command's line as it is recorded: masked whole, and then cut,
 // with a mark that says how much is left out.
-func recordedLine(red *secret.Redactor, line string) string {
-	line = red.String(line)
-	if len(line) <= maxLine {
-		return line
+func recordedLine(red *secret.Redactor, line string) secret.Masked {
+	whole := red.Mask(line)
+	short := whole.Cut(maxLine)
+	if short == whole {
+		return whole
 	}
-	cut := maxLine
-	for cut > 0 && !utf8.RuneStart(line[cut]) {
-		cut--
-	}
-	return fmt.Sprintf("%s … (%d bytes more)", line[:cut], len(line)-cut)
+	return masked.Format("%s (%d bytes more)", short, masked.Int(max(len(line)-maxLine, 1)))
 }

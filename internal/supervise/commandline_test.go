@@ -32,10 +32,10 @@ func TestALongCommandIsRecordedInPart(t *testing.T) {
 	if err != nil || len(commands) != 1 {
 		t.Fatal(commands, err)
 	}
-	lines := []string{commands[0].Line}
+	lines := []string{commands[0].Line.String()}
 	for _, rec := range r.records {
-		if rec.Cmd != "" {
-			lines = append(lines, rec.Cmd)
+		if !rec.Cmd.IsZero() {
+			lines = append(lines, rec.Cmd.String())
 		}
 	}
 	for _, line := range lines {

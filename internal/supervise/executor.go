@@ -28,14 +28,14 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 		Grace:  s.cfg.KillGrace.D(),
 		Hidden: hidden(s.cfg, s.run.GitDir),
 		Progress: func(text string) {
-			j.say(j.report.Progress(s.vault.Redactor().String(text)))
+			j.say(j.report.Progress(j.mask(text)))
 		},
 		Container: func(started bool, name string) {
 			t := event.ContainerStopped
 			if started {
 				t = event.ContainerStarted
 			}
-			j.record(event.Record{Type: t, Text: name})
+			j.record(event.Record{Type: t, Text: j.mask(name)})
 		},
 		ServiceLog: s.serviceLog,
 		Context:    s.imageContext(s.standing.commit),

@@ -81,6 +81,9 @@ func (w *world) Artifact(call pipeline.Call, name string) error {
 	if !filepath.IsLocal(name) {
 		return fmt.Errorf("keep %s: it leads out of the workspace", name)
 	}
+	if err := w.holdsNoSecret("the path", name); err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
 	from, err := w.openInside(name)
 	if err != nil {
 		return err

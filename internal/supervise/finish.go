@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"quire/internal/event"
 	"quire/internal/executor"
 	"quire/internal/runlog"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 	"quire/pipeline"
 )
@@ -46,7 +46,7 @@ func (s *supervision) closeExecutor(exec executor.Executor) {
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
 	if err := exec.Close(ctx); err != nil {
-		s.journal.say(s.journal.report.Warning("cleaning up: " + s.vault.Redactor().String(err.Error())))
+		s.journal.say(s.journal.report.Warning(masked.Format("cleaning up: %s", s.journal.mask(err.Error()))))
 		s.journal.note(err)
 	}
 }
@@ -54,15 +54,14 @@ func (s *supervision) closeExecutor(exec executor.Executor) {
 // conclude records the end: the last event, the store, the outcome.
 func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 	j := s.journal
-	red := s.vault.Redactor()
-	reason := red.String(c.reason)
+	reason := j.red.Again(c.reason)
 	took := time.Since(s.began)
 	out := runlog.Outcome{Run: s.run.ID, Number: s.run.Number, State: c.state, Reason: reason, ReplacedBy: c.by,
 		FinishedAt: time.Now().UTC(), Duration: took}
 	final := store.Final{State: c.state, Reason: reason, FinishedAt: out.FinishedAt, Duration: took, ReplacedBy: c.by}
-	var blame []string // jobs that failed and count
+	var blame []masked.Text // jobs that failed and count
 	for _, r := range jobResults(c, p) {
-		why := red.String(r.Reason)
+		why := j.red.Again(r.Reason)
 		out.Jobs = append(out.Jobs, runlog.JobOutcome{ID: r.ID, State: r.State, Attempt: r.Attempt, Reason: why, Duration: r.Duration})
 		row := event.Job{RunID: s.run.ID, ID: r.ID, State: r.State, Attempt: r.Attempt, Reason: why, StartedAt: r.StartedAt, Duration: r.Duration}
 		if !r.StartedAt.IsZero() {
@@ -70,7 +69,7 @@ func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 		}
 		final.Jobs = append(final.Jobs, row)
 		if r.State == event.JobFailed && !r.Allowed {
-			blame = append(blame, r.ID)
+			blame = append(blame, j.mask(r.ID))
 		}
 	}
 	if j.rows != nil {
@@ -81,7 +80,7 @@ func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 		line = someOf(blame)
 	}
 	if err := j.loss(); err != nil {
-		j.say(j.report.Warning("not everything could be recorded: " + red.String(err.Error())))
+		j.say(j.report.Warning(masked.Format("not everything could be recorded: %s", j.mask(err.Error()))))
 	}
 	j.note(j.end(j.report.End(c.state, took, line, blame),
 		event.Record{Type: event.RunFinished, State: string(c.state), Reason: reason, DurationMS: took.Milliseconds()}))
@@ -111,26 +110,19 @@ func jobResults(c conclusion, p *pipeline.Pipeline) []pipeline.JobResult {
 }
 
 // someOf names the first few of many.
-func someOf(names []string) string {
+func someOf(names []masked.Text) masked.Text {
 	const few = 4
-	out := ""
-	for i, n := range names {
-		if i == few {
-			return fmt.Sprintf("%s and %d more", out, len(names)-few)
-		}
-		if i > 0 {
-			out += ", "
-		}
-		out += n
+	if more := len(names) - few; more > 0 {
+		return masked.Format("%s and %d more", masked.Join(names[:few], ", "), masked.Int(more))
 	}
-	return out
+	return masked.Join(names, ", ")
 }
 
 // finishUnwritten ends a run whose files cannot be written: the store at least
 // shall know, and the worker writes the outcome when there is room.
 func (s *supervision) finishUnwritten(err error) {
 	out := runlog.Outcome{Run: s.run.ID, Number: s.run.Number, State: event.RunFailed,
-		Reason: "its files cannot be written: " + err.Error(), FinishedAt: time.Now().UTC(), Duration: time.Since(s.began)}
+		Reason: masked.Format("its files cannot be written: %s", s.vault.Redactor().Mask(err.Error())), FinishedAt: time.Now().UTC(), Duration: time.Since(s.began)}
 	s.final = out
 	s.dir.WriteOutcome(out) // the disk that failed may have room for this
 	if s.store != nil {

@@ -4,19 +4,19 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
 	"quire/internal/event"
 	"quire/internal/runlog"
 	"quire/internal/secret"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
 // journal is where everything that a run has to tell goes: events.jsonl,
-// push.log, the store. It redacts what it is given, once. Its methods are
-// called from several goroutines, and none fails: a full disk must not end a
+// push.log, the store. It takes masked text only, and mask makes it. Its methods
+// are called from several goroutines, and none fails: a full disk must not end a
 // run. What could not be written is told at the end, where there is room.
 type journal struct {
 	dir    runlog.Dir
@@ -45,13 +45,16 @@ func openJournal(dir runlog.Dir, red *secret.Redactor, r event.Run, st *store.St
 		push.Close()
 		return nil, err
 	}
-	j := &journal{dir: dir, red: red, events: events, push: push,
-		report: runlog.Report{Number: r.Number, Ref: r.Ref, OID: r.New}}
+	j := &journal{dir: dir, red: red, events: events, push: push}
+	j.report = runlog.Report{Number: r.Number, Ref: j.mask(event.ShortRef(r.Ref)), OID: j.mask(event.ShortOID(r.New))}
 	if st != nil {
-		j.rows = newRows(st, r.ID, j.note)
+		j.rows = newRows(st, r.ID, red, j.note)
 	}
 	return j, nil
 }
+
+// mask is the one way in which text of a run becomes text that may be recorded.
+func (j *journal) mask(text string) masked.Text { return j.red.Mask(text) }
 
 // note remembers the first fault of writing.
 func (j *journal) note(err error) {
@@ -83,13 +86,11 @@ func (j *journal) record(r event.Record) {
 
 func (j *journal) write(r event.Record) {
 	r.AtMS = time.Now().UnixMilli()
-	r.Cmd, r.Reason, r.Text = j.red.String(r.Cmd), j.red.String(r.Reason), j.red.String(r.Text)
-	r.Ref, r.Target = j.red.String(r.Ref), j.red.String(r.Target)
 	j.note(j.events.Record(r))
 }
 
 // say adds rendered text to the report. After the end nothing is added.
-func (j *journal) say(text string) {
+func (j *journal) say(text masked.Text) {
 	j.writing.RLock()
 	defer j.writing.RUnlock()
 	if !j.over {
@@ -97,27 +98,25 @@ func (j *journal) say(text string) {
 	}
 }
 
-func (j *journal) print(text string) {
-	if text == "" {
+func (j *journal) print(text masked.Text) {
+	if text.IsZero() {
 		return
 	}
-	// Redacted again after rendering: what was two pieces may read as one here.
-	text = strings.TrimSuffix(j.red.String(text), "\n")
+	// Masked again after rendering: what was two pieces may read as one here.
+	text = j.red.Again(text)
 	j.note(j.push.Line(text))
 	if j.echo != nil {
-		io.WriteString(j.echo, text+"\n") // somebody's terminal: nothing hangs on it
+		io.WriteString(j.echo, text.String()) // somebody's terminal: nothing hangs on it
 	}
 }
 
 func (j *journal) job(job event.Job) {
-	job.Reason = j.red.String(job.Reason)
 	if j.rows != nil {
 		j.rows.put(&job, nil)
 	}
 }
 
 func (j *journal) command(c event.Command) {
-	c.Line = j.red.String(c.Line)
 	if j.rows != nil {
 		j.rows.put(nil, &c)
 	}
@@ -126,7 +125,7 @@ func (j *journal) command(c event.Command) {
 // end writes the last line of the report and the last event, and closes the
 // files. A job whose run was ended over its head may have something to say still,
 // and comes too late: who follows a run knows its end by the last line.
-func (j *journal) end(line string, last event.Record) error {
+func (j *journal) end(line masked.Text, last event.Record) error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
 	j.print(line)
@@ -141,6 +140,7 @@ func (j *journal) end(line string, last event.Record) error {
 type rows struct {
 	store *store.Store
 	runID string
+	red   *secret.Redactor
 	note  func(error)
 
 	mu       sync.Mutex
@@ -152,8 +152,8 @@ type rows struct {
 	closing  bool
 }
 
-func newRows(st *store.Store, runID string, note func(error)) *rows {
-	r := &rows{store: st, runID: runID, note: note, jobs: map[string]event.Job{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newRows(st *store.Store, runID string, red *secret.Redactor, note func(error)) *rows {
+	r := &rows{store: st, runID: runID, red: red, note: note, jobs: map[string]event.Job{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go r.write() // until flush
 	return r
 }
@@ -191,6 +191,13 @@ func (r *rows) write() {
 		commands, closing := r.commands, r.closing
 		r.jobs, r.order, r.commands = map[string]event.Job{}, nil, nil
 		r.mu.Unlock()
+		// A secret may have been revealed since these were put here.
+		for i := range jobs {
+			jobs[i].Reason = r.red.Again(jobs[i].Reason)
+		}
+		for i := range commands {
+			commands[i].Line = r.red.Again(commands[i].Line)
+		}
 		if len(jobs) > 0 || len(commands) > 0 {
 			r.note(r.store.Record(context.Background(), r.runID, jobs, commands))
 		}

@@ -10,6 +10,7 @@ import (
 	"quire/internal/event"
 	"quire/internal/runlog"
 	"quire/internal/secret"
+	"quire/internal/secret/masked"
 )
 
 // A run that is ended over the heads of its jobs, as when its memory is used up,
@@ -31,13 +32,13 @@ func TestNothingIsSaidAfterTheEnd(t *testing.T) {
 					more = false // once more, when all is over
 				default:
 				}
-				j.say("  stop   a    0.1s\n")
+				j.say(masked.Const("  stop   a    0.1s\n"))
 				j.record(event.Record{Type: event.JobFinished, Job: "a"})
 			}
 		})
 	}
 	const last = "error: run 1 failed in 0.1s\n"
-	if err := j.end(last, event.Record{Type: event.RunFinished, State: string(event.RunFailed)}); err != nil {
+	if err := j.end(masked.Const(last), event.Record{Type: event.RunFinished, State: string(event.RunFailed)}); err != nil {
 		t.Error(err)
 	}
 	close(stop)

@@ -102,9 +102,8 @@ func (w *world) sameRepository(gitDir string) error {
 // ledger keeps a target's URL and the names of its refs, and git's own messages
 // carry both.
 func (w *world) tellsNoSecret(m pipeline.Mirror) error {
-	red := w.vault.Redactor()
-	for what, text := range map[string]string{"url": m.URL, "tag": m.Tag, "refs": strings.Join(m.Refs, " ")} {
-		if red.String(text) != text {
+	for what, text := range map[string]string{"url": m.URL, "as": m.As, "sha": m.SHA, "tag": m.Tag, "refs": strings.Join(m.Refs, " ")} {
+		if w.journal.mask(text).String() != text {
 			return fmt.Errorf("mirror: :%s holds a secret; name it in :secret, which keeps it out of logs and URLs", what)
 		}
 	}
@@ -132,7 +131,11 @@ func (w *world) credential(ctx context.Context, call pipeline.Call, m pipeline.M
 		return secret.Value{}, nil
 	}
 	target.Secret = m.Secret
-	return w.vault.Reveal(ctx, m.Secret, w.scope(call, m.Secret))
+	v, err := w.vault.Reveal(ctx, m.Secret, w.scope(call, m.Secret))
+	if err == nil {
+		w.warnOfPublished(m.Secret, v)
+	}
+	return v, err
 }
 
 // wants names the exact objects: for the run's own ref the pushed one, for
@@ -168,13 +171,14 @@ func (w *world) wants(call pipeline.Call, m pipeline.Mirror) ([]mirror.Want, err
 // recordMirror tells what became of each ref: events, the job's log, and a
 // remark for the report.
 func (w *world) recordMirror(call pipeline.Call, r mirror.Report) {
+	mask := w.journal.mask
 	for _, x := range r.Results {
 		reason := x.Detail
 		if x.Advice != "" {
 			reason = strings.TrimSpace(reason + "; " + x.Advice)
 		}
-		w.journal.record(event.Record{Type: event.MirrorRef, Job: call.Job, Attempt: call.Attempt, Target: r.Target,
-			Ref: x.Ref, OID: x.OID, State: string(x.Status), Reason: strings.TrimPrefix(reason, "; ")})
+		w.journal.record(event.Record{Type: event.MirrorRef, Job: call.Job, Attempt: call.Attempt, Target: mask(r.Target),
+			Ref: mask(x.Ref), OID: mask(x.OID), State: string(x.Status), Reason: mask(strings.TrimPrefix(reason, "; "))})
 	}
 	if len(r.Results) == 0 {
 		return

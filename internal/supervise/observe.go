@@ -1,10 +1,10 @@
 package supervise
 
 import (
-	"fmt"
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 	"quire/pipeline"
 )
 
@@ -46,8 +46,7 @@ func (o *observer) started(e pipeline.JobEvent) {
 
 func (o *observer) ended(e pipeline.JobEvent) {
 	j, job := o.s.journal, o.jobs[e.Job]
-	red := o.s.vault.Redactor()
-	reason := red.String(e.Reason)
+	reason := e.Reason
 	if !e.Retry {
 		if !job.Interruptible {
 			o.s.stop.ended(e.Job)
@@ -63,37 +62,34 @@ func (o *observer) ended(e pipeline.JobEvent) {
 		DurationMS: e.Duration.Milliseconds()})
 	tail := o.s.world.failedOutput(e.Job)
 	if e.State != event.JobFailed {
-		tail = ""
+		tail = masked.Text{}
 	}
 	if e.State == event.JobCanceled && e.Attempt == 0 {
 		return // a long graph's pending jobs would bury the line that says why
 	}
-	j.say(j.report.JobEnd(e.Job, e.State, e.Duration, o.remark(e, job, reason), tail))
+	j.say(j.report.JobEnd(j.mask(e.Job), e.State, e.Duration, o.remark(e, job, reason), tail))
 }
 
 // remark is what stands behind a job's time in the report.
-func (o *observer) remark(e pipeline.JobEvent, job *pipeline.Job, reason string) string {
+func (o *observer) remark(e pipeline.JobEvent, job *pipeline.Job, reason masked.Text) masked.Text {
 	if e.State == event.JobCanceled {
-		reason = "" // the run's last line says it
+		reason = masked.Text{} // the run's last line says it
 	}
-	if done := o.s.world.takeRemark(e.Job); done != "" && reason == "" {
+	if done := o.s.world.takeRemark(e.Job); !done.IsZero() && reason.IsZero() {
 		reason = done
 	}
-	extra := ""
+	var extra []masked.Text
 	if e.Retry || e.Attempt > 1 {
-		extra = fmt.Sprintf("attempt %d of %d", e.Attempt, job.Retries+1)
+		extra = append(extra, masked.Format("attempt %d of %d", masked.Int(e.Attempt), masked.Int(job.Retries+1)))
 	}
 	if e.State == event.JobFailed && job.AllowFailure && !e.Retry {
-		if extra != "" {
-			extra += ", "
-		}
-		extra += "allowed to fail"
+		extra = append(extra, masked.Const("allowed to fail"))
 	}
 	switch {
-	case extra == "":
+	case len(extra) == 0:
 		return reason
-	case reason == "":
-		return extra
+	case reason.IsZero():
+		return masked.Join(extra, ", ")
 	}
-	return extra + ": " + reason
+	return masked.Format("%s: %s", masked.Join(extra, ", "), reason)
 }

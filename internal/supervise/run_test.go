@@ -194,7 +194,7 @@ func TestARunThatSucceeds(t *testing.T) {
 		t.Errorf("job %+v", j)
 	}
 	cmds, err := b.store.Commands(t.Context(), r.ID, "test")
-	if err != nil || len(cmds) != 1 || cmds[0].Exit != 0 || cmds[0].FinishedAt.IsZero() || !strings.HasPrefix(cmds[0].Line, "echo hello") {
+	if err != nil || len(cmds) != 1 || cmds[0].Exit != 0 || cmds[0].FinishedAt.IsZero() || !strings.HasPrefix(cmds[0].Line.String(), "echo hello") {
 		t.Errorf("commands %+v, %v", cmds, err)
 	}
 }
@@ -260,7 +260,7 @@ func TestASecretLeavesTheRunInNoForm(t *testing.T) {
       (runtime.artifact "kept.txt")
       (runtime.sh (.. "echo arg " s "; exit 3") {:env {:T s}})
       (error (.. "reason " s)))))`, nil)
-	if r.State != event.RunFailed || !strings.Contains(r.Reason, "{{ tok }}") {
+	if r.State != event.RunFailed || !strings.Contains(r.Reason.String(), "{{ tok }}") {
 		t.Errorf("%s: %s\n%s", r.State, r.Reason, r.report)
 	}
 	leaks := 0
@@ -284,7 +284,7 @@ func TestASecretLeavesTheRunInNoForm(t *testing.T) {
 		t.Errorf("log %q", got)
 	}
 	cmds, _ := b.store.Commands(t.Context(), r.ID, "use")
-	if len(cmds) != 2 || !strings.Contains(cmds[0].Line, "{{ tok }}") || !strings.Contains(cmds[1].Line, "{{ tok }}") {
+	if len(cmds) != 2 || !strings.Contains(cmds[0].Line.String(), "{{ tok }}") || !strings.Contains(cmds[1].Line.String(), "{{ tok }}") {
 		t.Errorf("commands %+v", cmds)
 	}
 	kept, err := os.ReadFile(filepath.Join(r.dir.Artifacts("use"), "kept.txt"))
@@ -477,7 +477,7 @@ func TestARunTimesOut(t *testing.T) {
 	b := newBench(t)
 	b.cfg.RunTimeout = config.Duration(300 * time.Millisecond)
 	r := b.run(head+`(ci.job :a [:quire/push] (fn [] (runtime.run "echo begun; sleep 300")))`, nil)
-	if r.State != event.RunFailed || !strings.Contains(r.Reason, "took longer than run_timeout, 300ms") {
+	if r.State != event.RunFailed || !strings.Contains(r.Reason.String(), "took longer than run_timeout, 300ms") {
 		t.Errorf("%s: %s\n%s", r.State, r.Reason, r.report)
 	}
 	if got := r.log(t, "a", 1); got != "begun\n" {
@@ -535,7 +535,7 @@ func TestACacheIsKeptBetweenRunsAndOutOfTheCommit(t *testing.T) {
 		}
 	}
 	r := b.run(head+`(ci.cache :mine ["../../out"]) (ci.job :a [:quire/push] (fn [] nil))`, nil)
-	if r.State != event.RunFailed || !strings.Contains(r.Reason, "leads out of the workspace") {
+	if r.State != event.RunFailed || !strings.Contains(r.Reason.String(), "leads out of the workspace") {
 		t.Errorf("%s: %s", r.State, r.Reason)
 	}
 }

@@ -79,7 +79,7 @@ func (s *stopper) ended(job string) {
 func readStop(ctx context.Context, st *store.Store, runID string) *stopped {
 	asked, err := st.StopAsked(ctx, runID)
 	if err == nil && asked.State != "" {
-		return &stopped{state: asked.State, reason: asked.Reason, by: asked.By}
+		return &stopped{state: asked.State, reason: asked.Reason.String(), by: asked.By}
 	}
 	return &stopped{state: event.RunCanceled, reason: "the supervisor was told to end (SIGTERM)"}
 }

@@ -171,7 +171,7 @@ func (s *supervision) supervise(ctx context.Context) {
 			end := &stopped{state: event.RunFailed, reason: fmt.Sprintf(
 				"its pipeline took more memory than [eval] memory allows: %d MiB of %d MiB", resident>>20, s.cfg.Eval.Memory>>20)}
 			cancel(end)
-			s.end(conclusion{state: end.state, reason: end.reason})
+			s.end(conclusion{state: end.state, reason: s.journal.mask(end.reason)})
 			// What takes the memory may be a library call that nothing stops.
 			s.die()
 		})
@@ -192,19 +192,17 @@ func (s *supervision) open() error {
 	}
 	j.echo = s.echo
 	s.journal = j
-	s.vault.OnWarning(func(text string) { j.say(j.report.Warning(text)) })
+	s.vault.OnWarning(func(text secret.Masked) { j.say(j.report.Warning(text)) })
 	return nil
 }
 
 // conclusion is how the jobs ended, before anything of it is recorded.
 type conclusion struct {
 	state  event.RunState
-	reason string
+	reason secret.Masked
 	by     string
 	jobs   []pipeline.JobResult
 }
-
-func failed(err error) conclusion { return conclusion{state: event.RunFailed, reason: err.Error()} }
 
 // perform does everything between the start of a run and the end of its last
 // job.
@@ -217,7 +215,7 @@ func (s *supervision) perform(ctx context.Context) conclusion {
 	if err != nil {
 		return s.notPerformed(ctx, err)
 	}
-	h, err := s.openWorld(exec, commit.OID)
+	h, err := s.openWorld(exec, commit.OID, declared(p))
 	if err != nil {
 		return s.notPerformed(ctx, err)
 	}
@@ -231,7 +229,7 @@ func (s *supervision) perform(ctx context.Context) conclusion {
 	event.Reached(event.StepJobsOver)
 	end := conclusion{state: out.State, reason: out.Reason, jobs: out.Jobs}
 	if stop := stopOf(ctx); stop != nil && out.State == event.RunCanceled {
-		end.state, end.reason, end.by = stop.state, stop.reason, stop.by
+		end.state, end.reason, end.by = stop.state, s.journal.mask(stop.reason), stop.by
 	}
 	return end
 }
@@ -289,14 +287,13 @@ func (s *supervision) load(ctx context.Context, repo *gitrepo.Repo, commit strin
 // notPerformed is the end of a run that came to no job.
 func (s *supervision) notPerformed(ctx context.Context, err error) conclusion {
 	if stop := stopOf(ctx); stop != nil {
-		return conclusion{state: stop.state, reason: stop.reason, by: stop.by}
+		return conclusion{state: stop.state, reason: s.journal.mask(stop.reason), by: stop.by}
 	}
-	red := s.vault.Redactor()
-	s.journal.say(s.journal.report.Broken(red.String(err.Error())))
-	end := failed(err)
+	s.journal.say(s.journal.report.Broken(s.journal.mask(err.Error())))
+	end := conclusion{state: event.RunFailed, reason: s.journal.mask(err.Error())}
 	var faults pipeline.Diagnostics
 	if errors.As(err, &faults) {
-		end.reason = faults.Summary()
+		end.reason = s.journal.mask(faults.Summary())
 	}
 	return end
 }
@@ -313,14 +310,14 @@ func (s *supervision) changedFiles(commit string) ([]string, error) {
 	return files, err
 }
 
-func (s *supervision) openWorld(exec executor.Executor, commit string) (*world, error) {
+func (s *supervision) openWorld(exec executor.Executor, commit string, names []string) (*world, error) {
 	files, err := os.OpenRoot(s.workspace)
 	if err != nil {
 		return nil, fmt.Errorf("open the workspace: %w", err)
 	}
 	h := &world{
 		cfg: s.cfg, run: s.run, commit: commit, dir: s.dir, repo: s.repo, vault: s.vault, journal: s.journal,
-		exec: exec, files: files, store: s.store, jobs: map[string]*jobState{},
+		exec: exec, files: files, store: s.store, names: names, jobs: map[string]*jobState{}, revealed: map[string]bool{},
 		standing: s.standing,
 	}
 	if s.store != nil {

@@ -3,7 +3,7 @@ package supervise
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"sort"
 	"sync"
@@ -15,6 +15,7 @@ import (
 	"quire/internal/gitrepo"
 	"quire/internal/runlog"
 	"quire/internal/secret"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 	"quire/mirror"
 	"quire/pipeline"
@@ -37,21 +38,27 @@ type world struct {
 
 	standing *standing
 
-	mu   sync.Mutex
-	jobs map[string]*jobState
+	names []string // that the commit declares
+
+	mu       sync.Mutex
+	jobs     map[string]*jobState
+	revealed map[string]bool // secrets, by name
 }
 
 // jobState is what the host keeps of a job.
 type jobState struct {
 	commands int         // sh calls so far, over all attempts
-	failed   string      // redacted end of the output of the last command, if it failed
-	remark   string      // for the job's line in the report, redacted
+	failed   masked.Text // end of the output of the last command, if it failed
+	remark   masked.Text // for the job's line in the report
 	log      *runlog.Log // of runtime.log; nil until used
 }
 
 // maxCapture is how much of each output sh returns; what a log keeps is another
 // matter. A pipeline that wants more writes a file.
 const maxCapture = 16 << 20
+
+// maxEventText bounds the text of one event, in bytes.
+const maxEventText = 16 << 10
 
 // with calls f with a job's state, alone.
 func (w *world) with(job string, f func(*jobState)) {
@@ -72,7 +79,7 @@ func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command
 	w.with(call.Job, func(s *jobState) {
 		s.commands++
 		n = s.commands
-		s.failed = ""
+		s.failed = masked.Text{}
 	})
 	argv, line := cmd.Argv, commandLine(cmd)
 	recorded := recordedLine(w.vault.Redactor(), line)
@@ -101,24 +108,25 @@ func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command
 	errw.end()
 	row.FinishedAt, row.Duration = time.Now(), time.Since(row.StartedAt)
 	row.Exit, row.Signal = exit.Code, exit.Signal
-	reason := ""
+	var reason masked.Text
 	if err != nil {
-		reason = err.Error()
+		reason = w.journal.mask(err.Error())
 	}
 	if log != nil {
-		if reason != "" {
-			log.Note(red.String(reason))
+		if !reason.IsZero() {
+			log.Note(reason)
 		}
 		if cerr := log.Close(); cerr != nil {
 			w.journal.note(cerr)
-			w.journal.say(w.journal.report.Warning(fmt.Sprintf("the log of %s, command %d, is incomplete: %v", call.Job, n, cerr)))
+			w.journal.say(w.journal.report.Warning(masked.Format("the log of %s, command %d, is incomplete: %s",
+				w.journal.mask(call.Job), masked.Int(n), w.journal.mask(cerr.Error()))))
 		}
 	}
 	w.journal.command(row)
 	w.journal.record(event.Record{Type: event.ShFinished, Job: call.Job, Attempt: call.Attempt, Sh: n, Exit: &exit.Code,
 		Signal: exit.Signal, Reason: reason, DurationMS: row.Duration.Milliseconds()})
 	if err != nil || exit.Code != 0 {
-		w.with(call.Job, func(s *jobState) { s.failed = tailOf(out, errw) })
+		w.with(call.Job, func(s *jobState) { s.failed = w.journal.mask(tailOf(out, errw)) })
 	}
 	if err != nil {
 		return pipeline.Result{}, err
@@ -168,6 +176,7 @@ func (w *world) Secret(ctx context.Context, call pipeline.Call, name string) (st
 	if err != nil {
 		return "", err
 	}
+	w.warnOfPublished(name, v)
 	return v.Reveal(), nil
 }
 
@@ -195,9 +204,13 @@ func (w *world) Env(name string) (string, bool) {
 	return "", false
 }
 
-// Log adds a line to the job's own log.
+// Mask takes the run's secrets out of a text.
+func (w *world) Mask(text string) secret.Masked { return w.journal.mask(text) }
+
+// Log adds lines to the job's own log. What is too long for an event stands in the
+// log whole.
 func (w *world) Log(call pipeline.Call, message string) {
-	message = w.vault.Redactor().String(message)
+	red := w.vault.Redactor()
 	w.with(call.Job, func(s *jobState) {
 		if s.log == nil {
 			log, err := runlog.CreateLog(w.dir.JobLog(call.Job), int64(w.cfg.Log.MaxBytes))
@@ -207,14 +220,17 @@ func (w *world) Log(call pipeline.Call, message string) {
 			}
 			s.log = log
 		}
-		s.log.Stream(runlog.Stdout).Write([]byte(message + "\n"))
+		lines := red.Writer(s.log.Stream(runlog.Stdout))
+		io.WriteString(lines, message) // a log takes everything; its Close tells
+		lines.Flush()
+		io.WriteString(lines, "\n")
 	})
-	w.journal.record(event.Record{Type: event.Logged, Job: call.Job, Attempt: call.Attempt, Text: message})
+	w.journal.record(event.Record{Type: event.Logged, Job: call.Job, Attempt: call.Attempt, Text: red.Mask(message).Cut(maxEventText)})
 }
 
 // failedOutput is the end of what the job's last command said, if it failed.
-func (w *world) failedOutput(job string) (tail string) {
-	w.with(job, func(s *jobState) { tail, s.failed = s.failed, "" })
+func (w *world) failedOutput(job string) (tail masked.Text) {
+	w.with(job, func(s *jobState) { tail, s.failed = s.failed, masked.Text{} })
 	return tail
 }
 
@@ -237,12 +253,12 @@ func (w *world) close() error {
 
 // remark sets what stands behind a job's time in the report.
 func (w *world) remark(job, text string) {
-	text = w.vault.Redactor().String(text)
-	w.with(job, func(s *jobState) { s.remark = text })
+	remark := w.journal.mask(text)
+	w.with(job, func(s *jobState) { s.remark = remark })
 }
 
 // takeRemark is what a job's host calls have to say for its line in the report.
-func (w *world) takeRemark(job string) (remark string) {
-	w.with(job, func(s *jobState) { remark, s.remark = s.remark, "" })
+func (w *world) takeRemark(job string) (remark masked.Text) {
+	w.with(job, func(s *jobState) { remark, s.remark = s.remark, masked.Text{} })
 	return remark
 }

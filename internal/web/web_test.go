@@ -18,6 +18,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/runlog"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 	"quire/mirror"
 )
@@ -45,11 +46,11 @@ func serve(t *testing.T) (*httptest.Server, event.Run) {
 	if _, err := s.Start(ctx, runID, store.Holder{PID: 1}, now); err != nil {
 		t.Fatal(err)
 	}
-	commands := []event.Command{{RunID: runID, Job: "quire/mirror", N: 1, Line: "printf '<i>'", Exit: 3, StartedAt: now, FinishedAt: now.Add(time.Second), Duration: time.Second}}
-	jobs := []event.Job{{RunID: runID, ID: "quire/mirror", State: event.JobFailed, Attempt: 1, Reason: "exit 3", Duration: time.Second}}
+	commands := []event.Command{{RunID: runID, Job: "quire/mirror", N: 1, Line: masked.Const("printf '<i>'"), Exit: 3, StartedAt: now, FinishedAt: now.Add(time.Second), Duration: time.Second}}
+	jobs := []event.Job{{RunID: runID, ID: "quire/mirror", State: event.JobFailed, Attempt: 1, Reason: masked.Const("exit 3"), Duration: time.Second}}
 	for _, id := range oddJobs {
 		jobs = append(jobs, event.Job{RunID: runID, ID: id, State: event.JobSucceeded, Attempt: 1, Duration: time.Second})
-		commands = append(commands, event.Command{RunID: runID, Job: id, N: 1, Line: "true", StartedAt: now, FinishedAt: now.Add(time.Second), Duration: time.Second})
+		commands = append(commands, event.Command{RunID: runID, Job: id, N: 1, Line: masked.Const("true"), StartedAt: now, FinishedAt: now.Add(time.Second), Duration: time.Second})
 		l, err := runlog.CreateLog(runlog.RunDir(dir, runID).CommandLog(id, 1), 1<<20)
 		if err != nil {
 			t.Fatal(err)
@@ -68,11 +69,11 @@ func serve(t *testing.T) (*httptest.Server, event.Run) {
 	}
 	io.WriteString(l.Stream(runlog.Stdout), "<img src=x onerror=alert(1)>\n\x1b[31mred\x1b[0m\n10%\r100%\n")
 	io.WriteString(l.Stream(runlog.Stderr), "bin\xff\n")
-	l.Note("the rest was dropped")
+	l.Note(masked.Const("the rest was dropped"))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Finish(ctx, runID, store.Final{State: event.RunFailed, Reason: "quire/mirror", FinishedAt: now.Add(2 * time.Second), Duration: 2 * time.Second, Jobs: jobs}); err != nil {
+	if _, err := s.Finish(ctx, runID, store.Final{State: event.RunFailed, Reason: masked.Const("quire/mirror"), FinishedAt: now.Add(2 * time.Second), Duration: 2 * time.Second, Jobs: jobs}); err != nil {
 		t.Fatal(err)
 	}
 	run, err := s.Run(ctx, runID)

@@ -11,6 +11,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 	"quire/internal/spool"
 	"quire/internal/store"
 )
@@ -26,7 +27,7 @@ func Cancel(ctx context.Context, cfg *config.Config, st *store.Store, id, who st
 	if before.State.Final() {
 		return before, fmt.Errorf("run %d is over: it %s", before.Number, past(before.State))
 	}
-	r, err := st.AskStop(ctx, id, store.Stop{State: event.RunCanceled, Reason: "canceled by " + who}, time.Now())
+	r, err := st.AskStop(ctx, id, store.Stop{State: event.RunCanceled, Reason: masked.Format("canceled by %s", outside.Mask(who))}, time.Now())
 	if err != nil {
 		return r.Run, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/runlog"
+	"quire/internal/secret/masked"
 )
 
 // child is a supervisor that this worker started.
@@ -126,7 +127,7 @@ func (w *worker) ended(ctx context.Context, r event.Run, status syscall.WaitStat
 	// It has not even begun: no room for the database, say. It waits.
 	if tries := w.failed(r.ID); tries == 3 {
 		w.Log.Error("the supervisor of a run does not start", "run", r.Number, "status", statusWord(status))
-		say(runlog.RunDir(w.cfg.StateDir, r.ID), report(r).Waits("its supervisor does not start and is tried again ("+statusWord(status)+")"))
+		say(runlog.RunDir(w.cfg.StateDir, r.ID), report(r).Waits(masked.Format("its supervisor does not start and is tried again (%s)", outside.Mask(statusWord(status)))))
 	}
 }
 
@@ -149,9 +150,9 @@ func (w *worker) sayWaiting(runs []event.Run) {
 			continue // said by an earlier worker
 		}
 		n := len(w.children) + len(w.foreign)
-		what := strconv.Itoa(n) + " runs are at work"
+		what := masked.Format("%d runs are at work", masked.Int(n))
 		if n == 1 {
-			what = "another run is at work"
+			what = masked.Const("another run is at work")
 		}
 		say(d, report(r).Waits(what))
 	}
@@ -160,7 +161,7 @@ func (w *worker) sayWaiting(runs []event.Run) {
 func waits(r event.Run) string { return "waits " + r.ID }
 
 // say adds a line to a run's report, if there is room for it.
-func say(d runlog.Dir, text string) {
+func say(d runlog.Dir, text masked.Text) {
 	if os.MkdirAll(string(d), 0o700) != nil {
 		return
 	}
@@ -168,10 +169,6 @@ func say(d runlog.Dir, text string) {
 	if err != nil {
 		return
 	}
-	a.Line(text[:len(text)-1])
+	a.Line(text)
 	a.Close()
-}
-
-func report(r event.Run) runlog.Report {
-	return runlog.Report{Number: r.Number, Ref: r.Ref, OID: r.New}
 }

@@ -3,11 +3,11 @@ package worker
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"quire/internal/event"
 	"quire/internal/runlog"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 	"quire/mirror"
 )
@@ -71,7 +71,7 @@ func (w *worker) reportOn(ctx context.Context, r store.MirrorReport) (made bool,
 	if w.spooled(r.PushID) {
 		return false, nil // what it wants is not in the ledger yet
 	}
-	var text strings.Builder
+	var said []masked.Text
 	all := true
 	for _, t := range r.Targets {
 		report, settled, err := w.mirrors.Account(ctx, p, mirror.Target{Name: t.Name, URL: t.URL}, t.Refs)
@@ -80,7 +80,7 @@ func (w *worker) reportOn(ctx context.Context, r store.MirrorReport) (made bool,
 		}
 		all = all && settled
 		for _, line := range report.Lines() {
-			text.WriteString(runlog.Mirrored(line.Kind, line.Text))
+			said = append(said, runlog.Mirrored(outside.Mask(line.Kind), outside.Mask(line.Text)))
 		}
 	}
 	if !all {
@@ -88,9 +88,10 @@ func (w *worker) reportOn(ctx context.Context, r store.MirrorReport) (made bool,
 		if err != nil || !over || time.Since(p.At) < mirrorPatience {
 			return false, err
 		}
-		text.WriteString(runlog.Mirrored("hint", "see how it goes on with: quire mirror status "+event.RepoName(p.GitDir)))
+		said = append(said, runlog.Mirrored(masked.Const("hint"),
+			masked.Format("see how it goes on with: quire mirror status %s", outside.Mask(event.RepoName(p.GitDir)))))
 	}
-	if err := runlog.WriteMirrorReport(w.cfg.StateDir, r.PushID, text.String()); err != nil {
+	if err := runlog.WriteMirrorReport(w.cfg.StateDir, r.PushID, masked.Join(said, "")); err != nil {
 		return false, err
 	}
 	event.Reached(event.StepMirrorReported)

@@ -151,8 +151,8 @@ func statusOf(j event.Job) mirror.CommitStatus {
 	case event.JobBlocked, event.JobCanceled:
 		s.State = mirror.StateError
 	}
-	if j.Reason != "" && j.State != event.JobSucceeded {
-		s.Description += ": " + j.Reason
+	if !j.Reason.IsZero() && j.State != event.JobSucceeded {
+		s.Description += ": " + j.Reason.String()
 	}
 	return s
 }

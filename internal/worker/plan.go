@@ -84,7 +84,7 @@ func (w *worker) plan(ctx context.Context, p event.Push) (plan, error) {
 		case len(out.runs) == w.cfg.MaxRunsPerPush:
 			over = append(over, u.Ref)
 		default:
-			out.runs = append(out.runs, store.Planned{ID: event.NewID(time.Now()), Update: u})
+			out.runs = append(out.runs, store.Planned{ID: event.NewID(time.Now()), Update: u, Name: refName(u.Ref)})
 		}
 	}
 	if p.Recovered && len(out.runs) > 0 {

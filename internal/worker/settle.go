@@ -12,6 +12,7 @@ import (
 	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/runlog"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -112,7 +113,7 @@ func (w *worker) settleRunning(ctx context.Context, r event.Run) error {
 // says, if the supervisor died after that, else that it is orphaned.
 func (w *worker) lastWord(d runlog.Dir, r event.Run) (runlog.Outcome, error) {
 	out := runlog.Outcome{Run: r.ID, Number: r.Number, State: event.RunOrphaned,
-		Reason: "its supervisor died; what it had started was ended", FinishedAt: time.Now().UTC()}
+		Reason: masked.Const("its supervisor died; what it had started was ended"), FinishedAt: time.Now().UTC()}
 	records, err := d.Records()
 	if err != nil {
 		return out, err
@@ -154,7 +155,7 @@ func publish(d runlog.Dir, r event.Run, out runlog.Outcome) error {
 		if err != nil {
 			return fmt.Errorf("end run %d: %w", r.Number, err)
 		}
-		err = a.Line(strings.TrimSuffix(report(r).End(out.State, out.Duration, out.Reason, nil), "\n"))
+		err = a.Line(report(r).End(out.State, out.Duration, out.Reason, nil))
 		if cerr := a.Close(); err == nil {
 			err = cerr
 		}

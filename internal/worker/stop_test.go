@@ -91,7 +91,7 @@ func TestCancelEndsTheWholeTreeBeforeItIsRecorded(t *testing.T) {
 	w.workOff()
 	w.checkInvariants()
 	got, _ := s.Run(t.Context(), run.ID)
-	if got.Reason != "canceled by bob" || !strings.Contains(w.report(run), "warning: run 1 was canceled in ") {
+	if got.Reason.String() != "canceled by bob" || !strings.Contains(w.report(run), "warning: run 1 was canceled in ") {
 		t.Errorf("%q\n%s", got.Reason, w.report(run))
 	}
 	if _, err := Cancel(t.Context(), w.cfg, s, run.ID, "bob"); err == nil || !strings.Contains(err.Error(), "run 1 is over: it was canceled") {
@@ -139,7 +139,7 @@ func TestANewerPushReplacesTheOlderRunOfItsRefAlone(t *testing.T) {
 	if len(runs) != 3 || runs[0].State != event.RunReplaced || runs[0].ReplacedBy != runs[2].ID {
 		t.Errorf("the older run: %+v", runs[0])
 	}
-	if !strings.Contains(runs[0].Reason, "run 3 is of a newer push to main") {
+	if !strings.Contains(runs[0].Reason.String(), "run 3 is of a newer push to main") {
 		t.Errorf("reason %q", runs[0].Reason)
 	}
 	w.until("the newer run is over", func() bool { return w.state(runs[2].ID) == event.RunSucceeded })
@@ -328,7 +328,7 @@ func TestAPipelineOutOfControl(t *testing.T) {
 			r.commitPipeline(c.pipeline)
 			seen := r.push()
 			run := w.runs()[0]
-			if run.State != event.RunFailed || !strings.Contains(run.Reason, c.says) {
+			if run.State != event.RunFailed || !strings.Contains(run.Reason.String(), c.says) {
 				t.Errorf("%s: %s\n%s", run.State, run.Reason, seen)
 			}
 			r.commit(`(runtime.run "true")`)
