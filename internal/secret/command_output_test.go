@@ -22,6 +22,7 @@ func TestCommandsDoNotTell(t *testing.T) {
 		{pem(rand.New(rand.NewPCG(21, 22)), 1670), "key"},
 		{"{\n  \"type\": \"service_account\",\n  \"id\": \"4242424242\",\n  \"private\": \"abcdefabcdef\"\n}\n", "json"},
 		{"11aa\n22bb\n33cc\n44dd", "codes"},
+		{"tab\tand\x01it's\t\vbell\a4711", "tabs"},
 		{"пароль-geheim-秘密-1234", "unicode"},
 	}
 	for _, command := range []struct {
@@ -41,6 +42,9 @@ func TestCommandsDoNotTell(t *testing.T) {
 		{`exec 2>&1; bash -xc ': "$S" x; T=$S; [ "$T" = y ]; echo "a $T"'`, "bash", 0},
 		{`bash -c 'printf "%q\n" "$S"; declare -p S; echo "${S@Q}"; export -p'`, "bash", 0},
 		{`LC_ALL=C bash -c 'printf "%q\n" "$S"; declare -p S'`, "bash", 0},
+		{`bash -c '"$(type -P printf)" "%q\n" "$S"'`, "printf", 0},
+		{`LC_ALL=C bash -c '"$(type -P printf)" "%q\n" "$S"'`, "printf", 0},
+		{`zsh -c 'printf "%q\n" "$S"; print -r -- ${(q)S} ${(qq)S} ${(qqqq)S}'`, "zsh", 0},
 		{`printf %s "$S" | base64`, "base64", 2},
 		{`printf %s "$S" | base64 -w0`, "base64", 2},
 		{`printf %s "x$S" | base64 -w 64`, "base64", 4},

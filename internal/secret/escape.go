@@ -118,8 +118,8 @@ func jsonEscape(text string, ascii bool) string {
 }
 
 // shellEscapes is the inside of a word in single quotes and in bash's $'…';
-// rarer in double quotes, with backslashes (printf %q), and as dash's set -x
-// writes a single quote.
+// rarer in double quotes, with backslashes (printf %q), as dash's set -x
+// writes a single quote, and as coreutils and zsh quote a tab.
 func shellEscapes(text string) (common, rare []string) {
 	common = []string{strings.ReplaceAll(text, `'`, `'\''`), ansiC(text, true)}
 	rare = []string{
@@ -129,6 +129,8 @@ func shellEscapes(text string) (common, rare []string) {
 		backslash(text, " \t!\"#$&'()*,;<>?[\\]^`{|}"),
 		backslash(text, " \t!\"#$&'()*,:;<=>?@[\\]^`{|}~"),
 		ansiC(text, false),
+		quotedRuns(text, true), quotedRuns(text, false),
+		zshWord(text),
 	}
 	return common, rare
 }
@@ -165,6 +167,47 @@ func ansiC(text string, utf8Locale bool) string {
 		i += n
 	}
 	return b.String()
+}
+
+// quotedRuns is the inside of what coreutils' printf %q, ls and stat write
+// (gnulib's shell-escape): single quotes, and $'…' for each run of what cannot be
+// printed.
+func quotedRuns(text string, utf8Locale bool) string {
+	var b strings.Builder
+	open := false // a $'…'
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		plain := r >= 0x20 && r < 0x7f || r > 0x7f && utf8Locale && strconv.IsPrint(r) && !(r == utf8.RuneError && n == 1)
+		switch {
+		case plain && open:
+			b.WriteString("''")
+		case !plain && !open:
+			b.WriteString("'$'")
+		}
+		open = !plain
+		switch short := strings.IndexRune("\a\b\f\n\r\t\v", r); {
+		case r == '\'':
+			b.WriteString(`'\''`)
+		case plain:
+			b.WriteString(text[i : i+n])
+		case short >= 0:
+			b.WriteByte('\\')
+			b.WriteByte(`abfnrtv`[short])
+		default:
+			for _, c := range []byte(text[i : i+n]) {
+				fmt.Fprintf(&b, `\%03o`, c)
+			}
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// zshWord is zsh's ${(q)…} and printf %q: backslashes, and $'…' for each character
+// of white space but the blank.
+func zshWord(text string) string {
+	word := backslash(text, " !\"#$&'()*;<=>?[\\]^`{|}~")
+	return strings.NewReplacer("\t", `$'\t'`, "\n", `$'\n'`, "\r", `$'\r'`).Replace(word)
 }
 
 // goEscapes is the inside of %q; rarer of %+q.
