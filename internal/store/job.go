@@ -9,12 +9,25 @@ import (
 	"quire/internal/event"
 )
 
-// Record writes where jobs and commands of a run stand, in one transaction. A
-// job keeps the position at which it was first recorded.
+// maxRows bounds the rows that one transaction writes. It holds the write lock, for
+// which the worker, other runs and the hooks' pushes wait.
+const maxRows = 500
+
+// Record writes where jobs and commands of a run stand, in as few transactions as
+// maxRows allows. A job keeps the position at which it was first recorded.
 func (s *Store) Record(ctx context.Context, runID string, jobs []event.Job, commands []event.Command) error {
-	return s.change(ctx, "record jobs of run "+runID, func(tx *sql.Tx) error {
-		return record(ctx, tx, runID, jobs, commands)
-	})
+	for len(jobs) > 0 || len(commands) > 0 {
+		j := jobs[:min(len(jobs), maxRows)]
+		c := commands[:min(len(commands), maxRows-len(j))]
+		jobs, commands = jobs[len(j):], commands[len(c):]
+		err := s.change(ctx, "record jobs of run "+runID, func(tx *sql.Tx) error {
+			return record(ctx, tx, runID, j, c)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func record(ctx context.Context, tx *sql.Tx, runID string, jobs []event.Job, commands []event.Command) error {
@@ -27,7 +40,7 @@ func record(ctx context.Context, tx *sql.Tx, runID string, jobs []event.Job, com
 	}
 	if len(jobs) > 0 {
 		stmt, err := tx.PrepareContext(ctx, `INSERT INTO jobs (run, id, position, state, attempt, reason, started_at, finished_at, duration)
-			VALUES (?, ?, (SELECT coalesce(max(position), 0) + 1 FROM jobs WHERE run = ?), ?, ?, ?, ?, ?, ?)
+			VALUES (?, ?, coalesce((SELECT position FROM jobs WHERE run = ? ORDER BY position DESC LIMIT 1), 0) + 1, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (run, id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, reason = excluded.reason,
 				started_at = excluded.started_at, finished_at = excluded.finished_at, duration = excluded.duration`)
 		if err != nil {

@@ -156,10 +156,28 @@ type Final struct {
 	Jobs       []event.Job // as they ended, in the order of the pipeline
 }
 
-// Finish records the end of a run with the states of its jobs. A run that is
+// Finish records the states of a run's jobs, and then its end. A run that is
 // over already stays as it is: the first end counts. The result says whether
 // this was the first.
 func (s *Store) Finish(ctx context.Context, id string, f Final) (first bool, err error) {
+	for jobs := f.Jobs; len(jobs) > 0; {
+		some := jobs[:min(len(jobs), maxRows)]
+		jobs = jobs[len(some):]
+		over := false
+		err := s.change(ctx, "finish run "+id, func(tx *sql.Tx) error {
+			run, err := one(queryRuns(ctx, tx, "WHERE id = ?", id))
+			if over = errors.Is(err, ErrNone) || run.State.Final(); over {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return record(ctx, tx, id, some, nil)
+		})
+		if err != nil || over {
+			return false, err
+		}
+	}
 	err = s.change(ctx, "finish run "+id, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx,
 			"UPDATE runs SET state = ?, reason = ?, finished_at = ?, duration = ?, replaced_by = ?, pid = 0, stop = ''"+
@@ -173,9 +191,6 @@ func (s *Store) Finish(ctx context.Context, id string, f Final) (first bool, err
 			return err
 		}
 		first = true
-		if err := record(ctx, tx, id, f.Jobs, nil); err != nil {
-			return err
-		}
 		// What a dead supervisor left unfinished ends with its run.
 		_, err = tx.ExecContext(ctx,
 			"UPDATE jobs SET state = ? WHERE run = (SELECT number FROM runs WHERE id = ?) AND state IN ('pending', 'running')",

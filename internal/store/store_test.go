@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -633,4 +634,35 @@ func BenchmarkOpen(b *testing.B) {
 			take(b, s, "/g/a.git", update(fmt.Sprintf("refs/heads/%d", i), "a"))
 		}
 	})
+}
+
+// A job costs the same however many there are: a run may have thousands, and while
+// they are written nobody else writes.
+func TestRecordingAJobDoesNotDependOnTheOthers(t *testing.T) {
+	s := openTemp(t)
+	took := func(n int) time.Duration {
+		best := time.Hour
+		for range 3 {
+			id := take(t, s, "/g/a.git", update("refs/heads/"+event.NewID(time.Now()), "a")).Runs[0].ID
+			jobs := make([]event.Job, n)
+			for i := range jobs {
+				jobs[i] = event.Job{ID: fmt.Sprintf("job-%05d", i), State: event.JobPending}
+			}
+			began := time.Now()
+			if err := s.Record(t.Context(), id, jobs, nil); err != nil {
+				t.Fatal(err)
+			}
+			best = min(best, time.Since(began))
+			got, err := s.Jobs(t.Context(), id)
+			if err != nil || len(got) != n || !slices.IsSortedFunc(got, func(a, b event.Job) int { return strings.Compare(a.ID, b.ID) }) {
+				t.Fatalf("%d jobs of %d, or not in their order: %v", len(got), n, err)
+			}
+		}
+		return best
+	}
+	few, many := took(1000), took(8000)
+	t.Logf("1000 jobs in %s, 8000 in %s", few, many)
+	if many > 24*few { // 8 times, and 64 where each looks at all
+		t.Errorf("8000 jobs took %.0f times as long as 1000", many.Seconds()/few.Seconds())
+	}
 }
