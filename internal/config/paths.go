@@ -44,6 +44,7 @@ func (c *Config) Private() []string {
 	if c.Path != "" {
 		if path, err := filepath.Abs(c.Path); err == nil {
 			file(path)
+			file(SecretsPath(path))
 		}
 	}
 	if c.Identity != "" {

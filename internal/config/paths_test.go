@@ -35,10 +35,13 @@ command = ["/usr/bin/env", "./get-token", "/usr/local/bin/helper", "/var/tokens/
 `, filepath.Join(dir, "keys", "state"))
 	c, err := Parse(filepath.Join(dir, "config.toml"), text)
 	must(err)
+	// The secrets' own file may be a link, too.
+	must(os.Symlink("/opt/elsewhere/tokens.toml", filepath.Join(dir, "secrets.toml")))
 	got := c.Private()
 	for _, want := range []string{
 		filepath.Join(dir, "config.toml"), dir, filepath.Join(linked, "real.toml"), linked,
 		filepath.Join(dir, "keys", "age.key"), filepath.Join(linked, "age.key"), filepath.Join(dir, "keys"),
+		filepath.Join(dir, "secrets.toml"), "/opt/elsewhere/tokens.toml", "/opt/elsewhere",
 		filepath.Join(dir, "token"), filepath.Join(home, "secrets", "token"), filepath.Join(home, "secrets"),
 		filepath.Join(dir, "aged", "token.age"), filepath.Join(dir, "aged"), "/opt/not/there/yet", "/opt/not/there",
 		filepath.Join(dir, "get-token"), "/usr/local/bin/helper", "/var/tokens/it",
