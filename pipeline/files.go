@@ -37,7 +37,7 @@ func (r *Runtime) readFile(a arguments, primitive string) ([]byte, string, error
 	if err != nil {
 		return nil, "", err
 	}
-	data, err := r.host.ReadFile(path)
+	data, err := r.host.ReadFile(r.clock.ctx, path)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", primitive, err)
 	}
@@ -53,7 +53,7 @@ func runWriteFile(r *Runtime, a arguments) (lua.LValue, error) {
 	if !ok {
 		return nil, fmt.Errorf("write-file: the content must be a string, got %s", a.get(2).Type())
 	}
-	if err := r.host.WriteFile(path, []byte(content)); err != nil {
+	if err := r.host.WriteFile(r.clock.ctx, path, []byte(content)); err != nil {
 		return nil, fmt.Errorf("write-file: %w", err)
 	}
 	return lua.LNil, nil

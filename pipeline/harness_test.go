@@ -137,13 +137,15 @@ func (w *workshop) Log(call Call, message string) {
 	w.logged = append(w.logged, call.Job+": "+message)
 }
 
-func (w *workshop) ReadFile(path string) ([]byte, error) { return w.root.ReadFile(path) }
+func (w *workshop) ReadFile(_ context.Context, path string) ([]byte, error) {
+	return w.root.ReadFile(path)
+}
 
-func (w *workshop) WriteFile(path string, data []byte) error {
+func (w *workshop) WriteFile(_ context.Context, path string, data []byte) error {
 	return w.root.WriteFile(path, data, 0o644)
 }
 
-func (w *workshop) Artifact(_ Call, path string) error {
+func (w *workshop) Artifact(_ context.Context, _ Call, path string) error {
 	if _, err := w.root.Stat(path); err != nil {
 		return err
 	}

@@ -34,11 +34,11 @@ type Host interface {
 	// ReadFile and WriteFile reach files inside the workspace and no others:
 	// paths are relative to it; "..", absolute paths and symbolic links that
 	// lead out are errors.
-	ReadFile(path string) ([]byte, error)
-	WriteFile(path string, data []byte) error
+	ReadFile(ctx context.Context, path string) ([]byte, error)
+	WriteFile(ctx context.Context, path string, data []byte) error
 
 	// Artifact keeps a file of the workspace with the run.
-	Artifact(call Call, path string) error
+	Artifact(ctx context.Context, call Call, path string) error
 
 	// Mirror pushes refs and a tag of the run's repository to a remote.
 	Mirror(ctx context.Context, call Call, m Mirror) (MirrorResult, error)

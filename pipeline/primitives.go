@@ -204,7 +204,7 @@ func runArtifact(r *Runtime, a arguments) (lua.LValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.host.Artifact(r.call, path); err != nil {
+	if err := r.host.Artifact(r.clock.ctx, r.call, path); err != nil {
 		return nil, fmt.Errorf("artifact: %w", err)
 	}
 	return lua.LNil, nil

@@ -99,6 +99,9 @@ type Limits struct {
 	Memory Size     `toml:"memory"`
 	PIDs   int      `toml:"pids"`
 	Wall   Duration `toml:"wall"` // per sh call
+	// Artifacts bounds, in bytes on disk, all files together that a run's jobs
+	// keep. There is always a bound.
+	Artifacts Size `toml:"artifacts"`
 }
 
 // Web is where `quire serve` listens and what its pages are called from outside.
@@ -186,6 +189,7 @@ func Defaults() Config {
 		Retention:      Retention{Runs: 200, Age: Duration(90 * 24 * time.Hour)},
 		Executor:       Executor{Default: "host"},
 		Mirroring:      Mirroring{AllowURLs: []string{"https://", "http://", "ssh://"}},
+		Limits:         Limits{Artifacts: 1 << 30},
 		Web:            Web{Listen: "127.0.0.1:7780", Access: "link"},
 	}
 }

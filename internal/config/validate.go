@@ -26,6 +26,9 @@ func (c *Config) validate(f *faults) {
 	if c.Log.MaxBytes < 1<<10 {
 		f.add("log.max_bytes", "log.max_bytes must be at least 1KiB")
 	}
+	if c.Limits.Artifacts < 1<<20 {
+		f.add("limits.artifacts", "limits.artifacts must be at least 1MiB: what a push can make quire keep has a bound")
+	}
 	f.oneOf("web.access", c.Web.Access, "link", "anyone")
 	f.oneOf("executor.default", c.Executor.Default, executors...)
 	for i := range c.Executor.For {

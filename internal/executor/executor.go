@@ -59,6 +59,10 @@ type Spec struct {
 	GitDir    string // bare repository: its objects are readable in the workspace, never writable
 	Workspace string // absolute
 	RunDir    string // runs/ID, for sockets and logs of the executor's own
+	// Scratch is a directory for files that commands write and nobody keeps. It
+	// need not exist. Whoever made the Spec removes it, some time after Close: what
+	// a job leaves there can take long to delete.
+	Scratch string
 
 	// Docker takes the image that the pipeline names (ci.image), else the one
 	// that .quire/Dockerfile makes, else the configuration's.

@@ -35,10 +35,18 @@ func (d Dir) OutcomeFile() string { return filepath.Join(string(d), "outcome") }
 // Workspace is where the run's jobs work.
 func (d Dir) Workspace() string { return filepath.Join(string(d), "workspace") }
 
+// Scratch is what else the run's commands may write to: a sandbox's /tmp and
+// home. It is removed with the workspace.
+func (d Dir) Scratch() string { return filepath.Join(string(d), "scratch") }
+
 // Artifacts holds the files that jobs asked to keep, by job.
 func (d Dir) Artifacts(job string) string {
 	return filepath.Join(string(d), "artifacts", EncodeJob(job))
 }
+
+// ArtifactsUnderWay holds files that are being copied to Artifacts. No job has
+// this name (EncodeJob).
+func (d Dir) ArtifactsUnderWay() string { return filepath.Join(string(d), "artifacts", ".new") }
 
 // Job is the directory of a job's logs.
 func (d Dir) Job(job string) string { return filepath.Join(string(d), "jobs", EncodeJob(job)) }

@@ -1,16 +1,16 @@
 package supervise
 
 import (
+	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"quire/internal/executor"
+	"quire/internal/jobfile"
 	"quire/internal/runlog"
 	"quire/pipeline"
 )
@@ -20,7 +20,7 @@ import (
 // share it. A relative path lies in the workspace: where nothing can be mounted
 // (on the host) it becomes a link to the cache, unless the commit has something
 // there. An absolute path can only be had in a sandbox or container.
-func (s *supervision) caches(p *pipeline.Pipeline, use string) ([]executor.Mount, error) {
+func (s *supervision) caches(ctx context.Context, p *pipeline.Pipeline, use string) ([]executor.Mount, error) {
 	if s.local {
 		return nil, nil // a checkout keeps what it has by itself
 	}
@@ -35,11 +35,11 @@ func (s *supervision) caches(p *pipeline.Pipeline, use string) ([]executor.Mount
 			}
 			target := path.String()
 			if !path.Absolute() {
-				if err := s.exclude(target); err != nil {
+				if err := s.exclude(ctx, target); err != nil {
 					return nil, fmt.Errorf("cache %s: %w", c.Name, err)
 				}
 				if use == "host" {
-					if err := s.linkCache(target, dir); err != nil {
+					if err := s.linkCache(ctx, target, dir); err != nil {
 						return nil, fmt.Errorf("cache %s: %w", c.Name, err)
 					}
 					continue
@@ -53,16 +53,13 @@ func (s *supervision) caches(p *pipeline.Pipeline, use string) ([]executor.Mount
 }
 
 // exclude keeps a cache out of the workspace's git status.
-func (s *supervision) exclude(target string) error {
-	f, err := os.OpenFile(filepath.Join(s.workspace, ".git", "info", "exclude"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+func (s *supervision) exclude(ctx context.Context, target string) error {
+	root, err := jobfile.OpenRoot(ctx, s.workspace)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "/%s\n", excludePattern(target))
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	defer root.Close()
+	return root.Append(ctx, ".git/info/exclude", []byte("/"+excludePattern(target)+"\n"))
 }
 
 // excludePattern writes a path as gitignore(5) reads it back. That it is one line
@@ -75,19 +72,11 @@ func excludePattern(path string) string {
 	return path
 }
 
-func (s *supervision) linkCache(target, dir string) error {
-	root, err := os.OpenRoot(s.workspace)
+func (s *supervision) linkCache(ctx context.Context, target, dir string) error {
+	root, err := jobfile.OpenRoot(ctx, s.workspace)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	if _, err := root.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if parent := filepath.Dir(target); parent != "." {
-		if err := root.MkdirAll(parent, 0o755); err != nil {
-			return err
-		}
-	}
-	return root.Symlink(dir, target)
+	return root.Link(ctx, dir, target)
 }

@@ -22,7 +22,7 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 	}
 	j := s.journal
 	spec := executor.Spec{
-		RunID: s.run.ID, GitDir: s.run.GitDir, Workspace: s.workspace, RunDir: string(s.dir),
+		RunID: s.run.ID, GitDir: s.run.GitDir, Workspace: s.workspace, RunDir: string(s.dir), Scratch: s.dir.Scratch(),
 		Image: p.Image.String(), DefaultImage: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
 		Limits: executor.Limits{CPU: s.cfg.Limits.CPU, Memory: int64(s.cfg.Limits.Memory), PIDs: s.cfg.Limits.PIDs},
 		Grace:  s.cfg.KillGrace.D(),
@@ -43,7 +43,7 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 	if rule.Use == "docker" {
 		spec.Domains = s.domain().all()
 	}
-	if spec.Mounts, err = s.caches(p, rule.Use); err != nil {
+	if spec.Mounts, err = s.caches(ctx, p, rule.Use); err != nil {
 		return nil, err
 	}
 	for _, v := range p.Services {

@@ -8,6 +8,7 @@ import (
 	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/executor"
+	"quire/internal/jobfile"
 	"quire/internal/runlog"
 	"quire/internal/secret/masked"
 	"quire/internal/store"
@@ -45,7 +46,8 @@ func (s *supervision) tearDown(c conclusion) {
 func (s *supervision) closeExecutor(exec executor.Executor) {
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
-	if err := exec.Close(ctx); err != nil {
+	_, err := jobfile.Within(ctx, func() (struct{}, error) { return struct{}{}, exec.Close(ctx) }, nil)
+	if err != nil {
 		s.journal.say(s.journal.report.Warning(masked.Format("cleaning up: %s", s.journal.mask(err.Error()))))
 		s.journal.note(err)
 	}
@@ -60,7 +62,7 @@ func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 		FinishedAt: time.Now().UTC(), Duration: took}
 	final := store.Final{State: c.state, Reason: reason, FinishedAt: out.FinishedAt, Duration: took, ReplacedBy: c.by}
 	var blame []masked.Text // jobs that failed and count
-	for _, r := range jobResults(c, p) {
+	for _, r := range s.jobResults(c, p) {
 		why := j.red.Again(r.Reason)
 		out.Jobs = append(out.Jobs, runlog.JobOutcome{ID: r.ID, State: r.State, Attempt: r.Attempt, Reason: why, Duration: r.Duration})
 		row := event.Job{RunID: s.run.ID, ID: r.ID, State: r.State, Attempt: r.Attempt, Reason: why, StartedAt: r.StartedAt, Duration: r.Duration}
@@ -97,13 +99,20 @@ func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 	event.Reached(event.StepOutcome)
 }
 
-// jobResults is how the jobs ended; after a sudden end, that they were canceled.
-func jobResults(c conclusion, p *pipeline.Pipeline) []pipeline.JobResult {
+// jobResults is how the jobs ended; after a sudden end, that those were canceled
+// which were not over.
+func (s *supervision) jobResults(c conclusion, p *pipeline.Pipeline) []pipeline.JobResult {
 	if c.jobs != nil || p == nil {
 		return c.jobs
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	out := make([]pipeline.JobResult, len(p.Jobs))
 	for i, j := range p.Jobs {
+		if r, over := s.ended[j.ID]; over {
+			out[i] = r
+			continue
+		}
 		out[i] = pipeline.JobResult{ID: j.ID, State: event.JobCanceled, Reason: c.reason}
 	}
 	return out
@@ -131,14 +140,22 @@ func (s *supervision) finishUnwritten(err error) {
 	}
 }
 
-// removeWorkspace deletes the workspace, if the configuration does not keep it.
+// removing is how long a supervisor stays to delete what the jobs left. A job can
+// leave as many files as it has time to make.
+const removing = 10 * time.Minute
+
+// removeWorkspace deletes what commands could write to; the workspace only if the
+// configuration does not keep it. The run is over by then, and nobody waits.
 // What cannot be deleted stays for `quire gc`, and `quire doctor` names it.
 func (s *supervision) removeWorkspace() {
+	ctx, cancel := context.WithTimeout(context.Background(), removing)
+	defer cancel()
+	jobfile.Remove(ctx, s.dir.Scratch())
 	switch keep := s.cfg.KeepWorkspace; {
 	case keep == "always", keep == "failed" && s.final.State != event.RunSucceeded:
 		return
 	}
-	s.dir.RemoveWorkspace()
+	jobfile.Remove(ctx, s.dir.Workspace())
 }
 
 func lockDir(cfg *config.Config) string { return filepath.Join(cfg.StateDir, "locks") }

@@ -13,6 +13,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/jobfile"
 	"quire/internal/runlog"
 	"quire/pipeline"
 )
@@ -54,10 +55,12 @@ func Local(ctx context.Context, cfg *config.Config, o LocalOptions) (out runlog.
 	forget := context.AfterFunc(ctx, func() { s.stop.ask(&stopped{state: event.RunCanceled, reason: "interrupted"}) })
 	defer forget()
 	s.supervise(runCtx)
+	tidy, done := context.WithTimeout(context.WithoutCancel(ctx), removing)
+	defer done()
 	if o.Keep || s.final.State != event.RunSucceeded {
-		return s.final, dir, nil
+		return s.final, dir, jobfile.Remove(tidy, s.dir.Scratch())
 	}
-	return s.final, "", runlog.Dir(dir).Remove()
+	return s.final, "", jobfile.Remove(tidy, dir)
 }
 
 // checkout describes the run that pushing HEAD would make.

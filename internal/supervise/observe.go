@@ -57,6 +57,8 @@ func (o *observer) ended(e pipeline.JobEvent) {
 			row.FinishedAt = e.At
 		}
 		j.job(row)
+		o.s.over(pipeline.JobResult{ID: e.Job, State: e.State, Attempt: e.Attempt, Reason: e.Reason, Allowed: job.AllowFailure,
+			StartedAt: row.StartedAt, Duration: e.Duration})
 	}
 	j.record(event.Record{Type: event.JobFinished, Job: e.Job, Attempt: e.Attempt, State: string(e.State), Reason: reason,
 		DurationMS: e.Duration.Milliseconds()})
@@ -68,6 +70,16 @@ func (o *observer) ended(e pipeline.JobEvent) {
 		return // a long graph's pending jobs would bury the line that says why
 	}
 	j.say(j.report.JobEnd(j.mask(e.Job), e.State, e.Duration, o.remark(e, job, reason), tail))
+}
+
+// over remembers how a job ended, for a run that ends suddenly.
+func (s *supervision) over(r pipeline.JobResult) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		s.ended = map[string]pipeline.JobResult{}
+	}
+	s.ended[r.ID] = r
 }
 
 // remark is what stands behind a job's time in the report.

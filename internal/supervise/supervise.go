@@ -15,6 +15,7 @@ import (
 	"quire/internal/event"
 	"quire/internal/executor"
 	"quire/internal/gitrepo"
+	"quire/internal/jobfile"
 	"quire/internal/runlog"
 	"quire/internal/runner"
 	"quire/internal/secret"
@@ -140,6 +141,7 @@ type supervision struct {
 	exec     executor.Executor
 	world    *world
 	pipeline *pipeline.Pipeline
+	ended    map[string]pipeline.JobResult // jobs that are over, by id
 
 	ending sync.Once
 	final  runlog.Outcome
@@ -176,10 +178,48 @@ func (s *supervision) supervise(ctx context.Context) {
 			s.die()
 		})
 	})
-	end := s.perform(ctx)
-	s.end(end)
+	performed := make(chan conclusion, 1)
+	go func() { performed <- s.perform(ctx) }() // waited for, except when nothing ends it
+	overdue, forget := s.overdue(ctx)
+	select {
+	case end := <-performed:
+		s.end(end)
+	case <-overdue:
+		end := conclusion{state: event.RunCanceled}
+		if stop := stopOf(ctx); stop != nil {
+			end = conclusion{state: stop.state, reason: s.journal.mask(stop.reason), by: stop.by}
+		}
+		s.end(end)
+	}
+	forget()
 	close(finished)
 	watching.Wait()
+}
+
+// late is how long after the grace a run that was told to end may take.
+const late = 5 * time.Second
+
+// overdue is closed when the run was told to end and its grace has been over for
+// so long that it will not. All that is known to take its time ends with ctx;
+// this is for what is not known: a system call or a library that does not return
+// must not keep a run from its end. What hangs goes with this process.
+func (s *supervision) overdue(ctx context.Context) (over <-chan struct{}, forget func()) {
+	closed := make(chan struct{})
+	var mu sync.Mutex
+	var clock *time.Timer
+	stop := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		clock = time.AfterFunc(s.cfg.KillGrace.D()+late, func() { close(closed) })
+	})
+	return closed, func() {
+		stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if clock != nil {
+			clock.Stop()
+		}
+	}
 }
 
 func (s *supervision) open() error {
@@ -215,7 +255,7 @@ func (s *supervision) perform(ctx context.Context) conclusion {
 	if err != nil {
 		return s.notPerformed(ctx, err)
 	}
-	h, err := s.openWorld(exec, commit.OID, declared(p))
+	h, err := s.openWorld(ctx, exec, commit.OID, declared(p))
 	if err != nil {
 		return s.notPerformed(ctx, err)
 	}
@@ -310,14 +350,14 @@ func (s *supervision) changedFiles(commit string) ([]string, error) {
 	return files, err
 }
 
-func (s *supervision) openWorld(exec executor.Executor, commit string, names []string) (*world, error) {
-	files, err := os.OpenRoot(s.workspace)
+func (s *supervision) openWorld(ctx context.Context, exec executor.Executor, commit string, names []string) (*world, error) {
+	files, err := jobfile.OpenRoot(ctx, s.workspace)
 	if err != nil {
 		return nil, fmt.Errorf("open the workspace: %w", err)
 	}
 	h := &world{
 		cfg: s.cfg, run: s.run, commit: commit, dir: s.dir, repo: s.repo, vault: s.vault, journal: s.journal,
-		exec: exec, files: files, store: s.store, names: names, jobs: map[string]*jobState{}, revealed: map[string]bool{},
+		exec: exec, files: files, keeper: newArtifactKeeper(s.dir, int64(s.cfg.Limits.Artifacts)), store: s.store, names: names, jobs: map[string]*jobState{}, revealed: map[string]bool{},
 		standing: s.standing,
 	}
 	if s.store != nil {

@@ -13,6 +13,7 @@ import (
 	"quire/internal/event"
 	"quire/internal/executor"
 	"quire/internal/gitrepo"
+	"quire/internal/jobfile"
 	"quire/internal/runlog"
 	"quire/internal/secret"
 	"quire/internal/secret/masked"
@@ -32,7 +33,8 @@ type world struct {
 	vault   *secret.Vault
 	journal *journal
 	exec    executor.Executor
-	files   *os.Root // the workspace
+	files   *jobfile.Root // the workspace
+	keeper  *artifactKeeper
 	store   *store.Store
 	engine  *mirror.Engine // nil, and store too: mirrors are not pushed from here
 

@@ -7,12 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"syscall"
 	"time"
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/jobfile"
 	"quire/internal/runlog"
 	"quire/internal/spool"
 	"quire/internal/store"
@@ -72,7 +73,7 @@ func (c *Collected) repository(ctx context.Context, cfg *config.Config, st *stor
 		}
 		// Files first: a kill in between leaves a row without logs, which the next
 		// time removes; the other way round would leave logs nobody knows of.
-		if err := d.Remove(); err != nil {
+		if err := jobfile.Remove(ctx, string(d)); err != nil {
 			c.try(err)
 			continue
 		}
@@ -98,30 +99,22 @@ func (c *Collected) repository(ctx context.Context, cfg *config.Config, st *stor
 }
 
 // followed reports whether somebody reads the run's files as they grow: a
-// follower holds a shared lock on what it has open (runlog.Follow).
+// follower holds a shared lock on what it has open (runlog.Follow). Only logs are
+// followed, and only quire writes those.
 func followed(d runlog.Dir) bool {
-	found := errors.New("followed")
-	err := filepath.WalkDir(string(d), func(path string, e fs.DirEntry, err error) error {
+	logs := []string{d.PushLog(), d.Events()}
+	for _, pattern := range []string{"jobs/*/*.log", "services/*.log"} {
+		found, _ := filepath.Glob(filepath.Join(string(d), pattern)) // the pattern is well formed
+		logs = append(logs, found...)
+	}
+	return slices.ContainsFunc(logs, func(log string) bool {
+		f, err := os.Open(log)
 		if err != nil {
-			return nil // what cannot be read, nobody follows
-		}
-		if e.IsDir() && path == d.Workspace() {
-			return filepath.SkipDir
-		}
-		if !e.Type().IsRegular() || !strings.HasSuffix(path, ".log") {
-			return nil
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return nil
+			return false // what cannot be read, nobody follows
 		}
 		defer f.Close()
-		if errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK) {
-			return found
-		}
-		return nil
+		return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 	})
-	return err == found
 }
 
 // leftovers looks at the run directories themselves.
@@ -143,22 +136,30 @@ func (c *Collected) leftovers(ctx context.Context, cfg *config.Config, st *store
 		switch {
 		case errors.Is(err, store.ErrNone):
 			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > time.Hour {
-				c.leftover(d.Remove())
+				c.leftover(jobfile.Remove(ctx, string(d)))
 			}
 		case err != nil:
 			return err
-		case r.State.Final() && !keepsWorkspace(cfg, r):
-			if _, err := os.Lstat(d.Workspace()); err != nil {
+		case r.State.Final():
+			var left []string
+			for _, dir := range []string{d.Scratch(), d.Workspace()} {
+				if _, err := os.Lstat(dir); err == nil && (dir == d.Scratch() || !keepsWorkspace(cfg, r)) {
+					left = append(left, dir)
+				}
+			}
+			if len(left) == 0 {
 				continue
 			}
 			lock, err := store.LockRun(cfg.StateDir, id)
 			if err != nil {
 				continue // its supervisor is about to remove it
 			}
-			if err := d.RemoveWorkspace(); err != nil {
+			for _, dir := range left {
+				err := jobfile.Remove(ctx, dir)
 				c.try(err)
-			} else {
-				c.Workspaces++
+				if err == nil && dir == d.Workspace() {
+					c.Workspaces++
+				}
 			}
 			lock.Remove()
 		}
@@ -180,15 +181,16 @@ func (w *worker) collect(ctx context.Context) {
 		w.tell("look for old runs", err)
 		return
 	}
-	var c Collected
 	for _, gitDir := range repos {
 		if w.collected[gitDir] {
 			continue
 		}
 		w.collected[gitDir] = true
-		w.tell("remove old runs", c.repository(ctx, w.cfg, w.store, gitDir))
-	}
-	for _, err := range c.Errors {
-		w.tell("remove old runs", err)
+		cfg, st := w.cfg, w.store
+		w.tidier.add("remove old runs", func(ctx context.Context) error {
+			var c Collected
+			c.try(c.repository(ctx, cfg, st, gitDir))
+			return errors.Join(c.Errors...)
+		})
 	}
 }

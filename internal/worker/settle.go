@@ -11,6 +11,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/jobfile"
 	"quire/internal/runlog"
 	"quire/internal/secret/masked"
 	"quire/internal/store"
@@ -224,10 +225,12 @@ func Conclude(ctx context.Context, cfg *config.Config, st *store.Store, r event.
 }
 
 func (w *worker) removeWorkspace(r event.Run) {
+	d := runlog.RunDir(w.cfg.StateDir, r.ID)
+	remove := func(ctx context.Context) error { return removeWorkspace(ctx, d) }
 	if keepsWorkspace(w.cfg, r) {
-		return
+		remove = func(ctx context.Context) error { return jobfile.Remove(ctx, d.Scratch()) }
 	}
-	w.tell("remove the workspace of run "+r.ID, runlog.RunDir(w.cfg.StateDir, r.ID).RemoveWorkspace())
+	w.tidier.add("remove the workspace of run "+r.ID, remove)
 }
 
 // keepsWorkspace reports whether the configuration keeps what the run worked in.

@@ -101,6 +101,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	defer w.store.Close()
+	w.tidier = newTidier(ctx, w.stir)
+	defer w.tidier.stop()
 	if w.stopMirrors, err = w.keepMirrors(ctx); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
@@ -150,6 +152,7 @@ type worker struct {
 	mirrors     *mirror.Keeper
 	stopMirrors func()
 	telling     sync.WaitGroup // notifications under way
+	tidier      *tidier
 
 	children map[string]*child    // supervisors started here, by run
 	foreign  map[string]event.Run // runs whose supervisors an earlier worker started
@@ -275,6 +278,9 @@ func (w *worker) round(ctx context.Context) {
 	w.take(ctx)
 	w.dispatch(ctx)
 	w.reportMirrors(ctx)
+	for _, c := range w.tidier.take() {
+		w.tell(c.what, c.err)
+	}
 }
 
 // look is for what nothing wakes the worker for.
@@ -293,7 +299,7 @@ func (w *worker) look(ctx context.Context) {
 
 // busy reports whether the worker must stay.
 func (w *worker) busy(ctx context.Context) bool {
-	if len(w.children) > 0 || len(w.foreign) > 0 || w.awaited {
+	if len(w.children) > 0 || len(w.foreign) > 0 || w.awaited || w.tidier.busy() {
 		return true
 	}
 	if names, err := w.spool.List(); err != nil || len(names) > 0 {

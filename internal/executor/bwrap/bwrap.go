@@ -92,7 +92,7 @@ func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err err
 		can:     can,
 		filter:  image(inside),
 		run:     run,
-		private: filepath.Join(spec.RunDir, "bwrap"),
+		private: spec.Scratch,
 	}
 	if !can.setuid {
 		if run.Limits, err = run.Limits.Confine(confine); err != nil {
@@ -213,20 +213,19 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 	if err != nil {
 		return executor.Exit{}, err
 	}
-	view := local.View(l.file)
-	dir, err := view.Dir(s.spec.Workspace, c.Dir)
-	if err != nil {
-		return executor.Exit{}, err
-	}
+	view := local.View(l.hold)
 	env := local.Env(c.Env, s.run.RunID)
-	path, err := view.Look(c.Argv[0], dir, env)
+	at, err := view.Find(ctx, c, s.spec.Workspace, env)
+	if errors.Is(err, local.ErrLate) {
+		return local.NotBegun(true), nil
+	}
 	if err != nil {
 		return executor.Exit{}, err
 	}
-	if err := loadable(view, c.Argv[0], path); err != nil {
+	if err := loadable(ctx, view, c.Argv[0], at.Path); err != nil {
 		return executor.Exit{}, err
 	}
-	options, err := optionsFile(s.options(l, dir, env))
+	options, err := optionsFile(s.options(l, at.Dir, env))
 	if err != nil {
 		return executor.Exit{}, err
 	}
@@ -276,11 +275,7 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 
 func (s *sandbox) Close(context.Context) error {
 	<-s.prepared
-	err := s.run.Close()
-	if rmErr := removeTree(s.private); err == nil {
-		err = rmErr
-	}
-	return err
+	return s.run.Close()
 }
 
 // options are bwrap's own arguments.
@@ -341,25 +336,6 @@ func memoryFile(name string, content []byte) (*os.File, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return f, nil
-}
-
-// loadable finds a script whose interpreter is not in the sandbox, which bwrap
-// would report as a missing program.
-func loadable(view local.View, name, path string) error {
-	file, err := view(path)
-	if err != nil {
-		return err
-	}
-	in := local.Interpreter(file)
-	if in == "" {
-		return nil
-	}
-	if f, err := view(in); err == nil {
-		if _, err := os.Stat(f); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s: its first line asks for %s, which does not exist in the sandbox: install it, or correct the line", name, in)
 }
 
 // tail passes output on and keeps its end.

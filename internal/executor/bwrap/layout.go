@@ -2,7 +2,6 @@ package bwrap
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -201,63 +200,8 @@ func (l layout) source(path string) string {
 		if m.source != "" {
 			return filepath.Join(m.source, rest)
 		}
-	case devices, processes:
-		return path // much the same files
 	}
 	return ""
-}
-
-// file is the file of this machine that a command sees under a path, with
-// links followed as the command would.
-func (l layout) file(path string) (string, error) {
-	for range 40 { // the kernel's own bound (path_resolution(7))
-		next, again, err := l.step(filepath.Clean(path))
-		if err != nil {
-			return "", err
-		}
-		if !again {
-			return next, nil
-		}
-		path = next
-	}
-	return "", fmt.Errorf("%s: %w", path, errors.New("too many levels of symbolic links"))
-}
-
-// step follows the first link in a path: the new path and true, or the file
-// and false.
-func (l layout) step(path string) (string, bool, error) {
-	for i := 1; i <= len(path); i++ {
-		if i < len(path) && path[i] != '/' {
-			continue
-		}
-		prefix, rest := path[:i], path[i:]
-		if m, inner := l.under(prefix); m.kind == link && inner == "" && m.target != "" {
-			return onto(prefix, m.source) + rest, true, nil
-		}
-		src := l.source(prefix)
-		if src == "" {
-			continue // a directory that only leads to a mount
-		}
-		if to, err := os.Readlink(src); err == nil {
-			return onto(prefix, to) + rest, true, nil
-		}
-	}
-	if src := l.source(path); src != "" {
-		return src, false, nil
-	}
-	for _, m := range l {
-		if inside(m.target, path) {
-			return "/", false, nil // it exists, to lead to the mount
-		}
-	}
-	return "", false, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
-}
-
-func onto(link, to string) string {
-	if filepath.IsAbs(to) {
-		return to
-	}
-	return filepath.Join(filepath.Dir(link), to)
 }
 
 func isDir(path string) bool {

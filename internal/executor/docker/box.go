@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
+	"quire/internal/executor"
 	"quire/internal/executor/docker/inside"
 	"quire/internal/executor/local"
+	"quire/internal/jobfile"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -72,7 +72,7 @@ func (d *Executor) start(ctx context.Context, image, name string) (string, error
 			Image:       image,
 			Entrypoint:  []string{inside.Path, inside.Word, "pause"},
 			Cmd:         []string{},
-			User:        d.user(),
+			User:        d.user,
 			WorkingDir:  "/",
 			Hostname:    "quire",
 			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
@@ -118,24 +118,25 @@ func (d *Executor) remove(ctx context.Context, id, name string) error {
 
 // user is the owner of the workspace, so that what commands make there is the
 // same user's.
-func (d *Executor) user() string {
-	info, err := os.Stat(d.spec.Workspace)
+func user(ctx context.Context, workspace string) (string, error) {
+	n, err := jobfile.Within(ctx, func() (*jobfile.Node, error) { return jobfile.Hold(workspace) }, (*jobfile.Node).Close)
 	if err != nil {
-		return ""
+		return "", fmt.Errorf("the workspace: %w", err)
 	}
-	s := info.Sys().(*syscall.Stat_t)
-	return strconv.Itoa(int(s.Uid)) + ":" + strconv.Itoa(int(s.Gid))
+	defer n.Close()
+	uid, gid := n.Owner()
+	return strconv.Itoa(uid) + ":" + strconv.Itoa(gid), nil
 }
 
 // shown are the directories that commands see under their own paths.
-func (d *Executor) shown() []mount.Mount {
-	shown := []mount.Mount{{Type: mount.TypeBind, Source: d.spec.Workspace, Target: d.spec.Workspace}}
-	for _, dir := range append(local.Alternates(d.spec.GitDir), d.spec.GitDir) {
+func shown(spec executor.Spec) []mount.Mount {
+	shown := []mount.Mount{{Type: mount.TypeBind, Source: spec.Workspace, Target: spec.Workspace}}
+	for _, dir := range append(local.Alternates(spec.GitDir), spec.GitDir) {
 		if !missing(dir) {
 			shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: dir, Target: dir, ReadOnly: true})
 		}
 	}
-	for _, m := range d.spec.Mounts {
+	for _, m := range spec.Mounts {
 		shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: !m.Writable})
 	}
 	return shown
@@ -144,7 +145,7 @@ func (d *Executor) shown() []mount.Mount {
 // mounts are what a container on this machine's engine is given, what is
 // deeper last.
 func (d *Executor) mounts() []mount.Mount {
-	all := append(d.shown(), mount.Mount{Type: mount.TypeBind, Source: d.helper, Target: inside.Path, ReadOnly: true})
+	all := append(slices.Clone(d.shown), mount.Mount{Type: mount.TypeBind, Source: d.helper, Target: inside.Path, ReadOnly: true})
 	slices.SortStableFunc(all, func(a, b mount.Mount) int {
 		return strings.Count(filepath.Clean(a.Target), "/") - strings.Count(filepath.Clean(b.Target), "/")
 	})

@@ -8,11 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
-	"syscall"
 
 	"quire/internal/executor/docker/inside"
+	"quire/internal/jobfile"
 
 	"github.com/docker/docker/api/types/container"
 )
@@ -24,7 +23,7 @@ func (d *Executor) copyIn(ctx context.Context, id string) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.CloseWithError(d.writeTree(w))
+		w.CloseWithError(d.writeTree(ctx, w))
 	}()
 	err := d.engine.CopyToContainer(ctx, id, "/", r, container.CopyToContainerOptions{})
 	r.Close()
@@ -35,14 +34,14 @@ func (d *Executor) copyIn(ctx context.Context, id string) error {
 	return nil
 }
 
-func (d *Executor) writeTree(w io.Writer) error {
+func (d *Executor) writeTree(ctx context.Context, w io.Writer) error {
 	t := tar.NewWriter(w)
 	made := map[string]bool{"/": true}
-	for _, m := range d.shown() {
+	for _, m := range d.shown {
 		if err := parents(t, m.Target, made); err != nil {
 			return err
 		}
-		if err := addTree(t, m.Source, m.Target); err != nil {
+		if err := addTree(ctx, t, m.Source, m.Target); err != nil {
 			return err
 		}
 		made[m.Target] = true
@@ -58,7 +57,12 @@ func (d *Executor) writeTree(w io.Writer) error {
 	if err := t.WriteHeader(h); err != nil {
 		return err
 	}
-	if err := copyFile(t, d.helper); err != nil {
+	f, err := os.Open(d.helper)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := io.CopyN(t, f, h.Size); err != nil {
 		return err
 	}
 	return t.Close()
@@ -77,61 +81,83 @@ func parents(t *tar.Writer, target string, made map[string]bool) error {
 	return t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir[1:] + "/", Mode: 0o755})
 }
 
-// addTree adds a directory as it is: modes, owners, symbolic links. A socket
-// or device is left out.
-func addTree(t *tar.Writer, source, target string) error {
-	return filepath.WalkDir(source, func(p string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		if info.Mode()&(fs.ModeSocket|fs.ModeDevice|fs.ModeNamedPipe) != 0 {
-			return nil
-		}
-		link := ""
-		if info.Mode()&fs.ModeSymlink != 0 {
-			if link, err = os.Readlink(p); err != nil {
-				return err
-			}
-		}
-		h, err := tar.FileInfoHeader(info, link)
-		if err != nil {
-			return err
-		}
-		h.Format = tar.FormatPAX
-		h.Uname, h.Gname = "", "" // this machine's names mean nothing there
-		if s, ok := info.Sys().(*syscall.Stat_t); ok {
-			h.Uid, h.Gid = int(s.Uid), int(s.Gid)
-		}
-		h.Name = strings.TrimPrefix(target+strings.TrimPrefix(p, source), "/")
-		if info.IsDir() {
-			h.Name += "/"
-		}
-		if err := t.WriteHeader(h); err != nil {
-			return err
-		}
-		if !info.Mode().IsRegular() {
-			return nil
-		}
-		f, err := os.Open(p)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		_, err = io.CopyN(t, f, h.Size) // a file that grows meanwhile is cut
-		return err
-	})
-}
+// treeBounds are what a directory that is copied to an engine may hold.
+var treeBounds = jobfile.Bounds{Entries: 5_000_000, Depth: 500}
 
-func copyFile(w io.Writer, path string) error {
-	f, err := os.Open(path)
+// addTree adds a directory as it is: modes, owners, symbolic links. A pipe, socket
+// or device is left out. A command may be at work in it, and change what is
+// there.
+func addTree(ctx context.Context, t *tar.Writer, source, target string) error {
+	root, err := jobfile.OpenRoot(ctx, source)
 	if err != nil {
 		return err
 	}
+	defer root.Close()
+	top, err := jobfile.Within(ctx, func() (*jobfile.Node, error) { return jobfile.Hold(source) }, (*jobfile.Node).Close)
+	if err != nil {
+		return err
+	}
+	defer top.Close()
+	if err := addEntry(ctx, t, target, jobfile.Entry{Node: top}); err != nil {
+		return err
+	}
+	if err := root.Walk(ctx, ".", treeBounds, func(e jobfile.Entry) error { return addEntry(ctx, t, target, e) }); err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	return nil
+}
+
+func addEntry(ctx context.Context, t *tar.Writer, target string, e jobfile.Entry) error {
+	h := tar.Header{Name: strings.TrimPrefix(path.Join(target, e.Name), "/"), Linkname: e.Target, Mode: tarMode(e.Mode()), Format: tar.FormatPAX}
+	h.Uid, h.Gid = e.Owner() // this machine's names mean nothing there
+	switch {
+	case e.IsRegular():
+		h.Typeflag, h.Size = tar.TypeReg, e.Size()
+	case e.IsLink():
+		h.Typeflag = tar.TypeSymlink
+	case e.IsDir():
+		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
+	default:
+		return nil
+	}
+	if err := t.WriteHeader(&h); err != nil {
+		return fmt.Errorf("%s: %w", e.Name, err)
+	}
+	return copyEntry(ctx, t, e)
+}
+
+// tarMode is a mode as tar(5) has it.
+func tarMode(m fs.FileMode) int64 {
+	bits := int64(m.Perm())
+	for bit, has := range map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if m&has != 0 {
+			bits |= bit
+		}
+	}
+	return bits
+}
+
+// copyEntry copies the bytes of a plain file: as many as its header says. One
+// that grows meanwhile is cut, and one that shrinks is filled up with zeros.
+func copyEntry(ctx context.Context, w io.Writer, e jobfile.Entry) error {
+	if !e.IsRegular() || e.Size() == 0 {
+		return nil
+	}
+	f, err := e.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.Name, err)
+	}
 	defer f.Close()
-	_, err = io.Copy(w, f)
-	return err
+	if _, err := io.CopyN(w, io.MultiReader(f, zeros{}), e.Size()); err != nil {
+		return fmt.Errorf("%s: %w", e.Name, err)
+	}
+	return nil
+}
+
+// zeros never ends.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }

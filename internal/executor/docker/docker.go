@@ -17,6 +17,7 @@ import (
 	"quire/internal/executor"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/client"
 )
 
@@ -28,6 +29,10 @@ type Executor struct {
 	owner  owner
 	image  string // the run's; "" if there is none
 	built  string // the same, if it was built of .quire/Dockerfile
+	// What containers are shown and the user that commands run as are settled
+	// before a job could change what they are read from.
+	shown []mount.Mount
+	user  string
 
 	mu       sync.Mutex
 	boxes    map[string]*box // by image
@@ -69,6 +74,11 @@ func New(ctx context.Context, spec executor.Spec, options ...Option) (_ *Executo
 	}
 	d.bound = local
 	if d.helper, err = helper(d.helper); err != nil {
+		d.engine.Close()
+		return nil, err
+	}
+	d.shown = shown(spec)
+	if d.user, err = user(ctx, spec.Workspace); err != nil {
 		d.engine.Close()
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (c *call) run(ctx context.Context, cmd executor.Command, stdout, stderr io.
 	how := container.ExecOptions{
 		Cmd:         []string{inside.Path, inside.Word, "exec"},
 		AttachStdin: true, AttachStdout: true, AttachStderr: true,
-		User: c.d.user(), WorkingDir: "/",
+		User: c.d.user, WorkingDir: "/",
 	}
 	made, err := c.d.engine.ContainerExecCreate(ctx, c.box.id, how)
 	if err != nil && strings.Contains(err.Error(), "is not running") {
@@ -241,7 +241,7 @@ func (d *Executor) environment(env []string) []string {
 		}
 		out = append(out, e)
 	}
-	if !home && !strings.HasPrefix(d.user(), "0:") {
+	if !home && !strings.HasPrefix(d.user, "0:") {
 		// The engine gives "/" to a user whom the image does not know.
 		out = append(out, "HOME="+inside.Home)
 	}

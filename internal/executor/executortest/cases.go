@@ -213,7 +213,7 @@ func (w *onWrite) Write(b []byte) (int, error) {
 
 func (s *suite) refusals(t *testing.T) {
 	p := s.open(t)
-	if o := p.sh(t, "echo text > plain; mkdir dir; printf '#!/no/such/interpreter\n' > script; chmod +x script"); o.Code != 0 {
+	if o := p.sh(t, "echo text > plain; mkdir dir; printf '#!/no/such/interpreter\n' > script; chmod +x script; mkfifo -m 755 pipe; mkdir bin; mkfifo -m 755 bin/tool; ln -s pipe topipe; printf '#!%s/pipe\n' \"$PWD\" > script2; chmod +x script2"); o.Code != 0 {
 		t.Fatal(o)
 	}
 	env := []string{"PATH=" + s.traits.Path}
@@ -237,6 +237,11 @@ func (s *suite) refusals(t *testing.T) {
 		{"an argument that is too long", []string{"echo", strings.Repeat("x", 128<<10)}, env, "131071"},
 		{"arguments that are too many", slices.Repeat([]string{strings.Repeat("x", 100_000)}, 20), env, "1572864"},
 		{"no assignment", []string{"echo"}, []string{"X"}, "NAME=VALUE"},
+		// A look at whether it is a script must not wait for a writer.
+		{"a named pipe", []string{"./pipe"}, env, "named pipe"},
+		{"a link to a named pipe", []string{"./topipe"}, env, "named pipe"},
+		{"a named pipe in PATH", []string{"tool"}, []string{"PATH=" + p.spec.Workspace + "/bin"}, "tool"},
+		{"a named pipe for an interpreter's script", []string{"./script2"}, env, "script2"},
 		{"nothing in PATH", []string{"echo"}, []string{"PATH=/nowhere"}, "/nowhere"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

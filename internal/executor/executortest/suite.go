@@ -92,6 +92,7 @@ func NewSpec(t testing.TB) executor.Spec {
 		RunID:     RunID(t),
 		Workspace: filepath.Join(root, "runs", "workspace"),
 		RunDir:    filepath.Join(root, "runs"),
+		Scratch:   filepath.Join(root, "runs", "scratch"),
 		GitDir:    filepath.Join(root, "repo.git"),
 		Grace:     300 * time.Millisecond,
 	}

@@ -5,6 +5,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"quire/internal/executor"
@@ -45,18 +46,16 @@ func (h *host) Exec(ctx context.Context, c executor.Command, stdout, stderr io.W
 	if err := executor.CheckCommand(c); err != nil {
 		return executor.Exit{}, err
 	}
-	var view local.View // the machine as it is
-	dir, err := view.Dir(h.workspace, c.Dir)
-	if err != nil {
-		return executor.Exit{}, err
-	}
 	env := local.Env(c.Env, h.run.RunID)
-	path, err := view.Look(c.Argv[0], dir, env)
+	at, err := local.View(local.Machine).Find(ctx, c, h.workspace, env)
+	if errors.Is(err, local.ErrLate) {
+		return local.NotBegun(true), nil
+	}
 	if err != nil {
 		return executor.Exit{}, err
 	}
 	return h.run.Run(ctx, local.Program{
-		Path: path, Argv: c.Argv, Env: env, Dir: dir, Stdin: c.Stdin, Timeout: c.Timeout,
+		Path: at.Path, Argv: c.Argv, Env: env, Dir: at.Dir, Stdin: c.Stdin, Timeout: c.Timeout,
 	}, stdout, stderr)
 }
 

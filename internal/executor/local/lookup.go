@@ -1,8 +1,8 @@
 package local
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,57 +10,107 @@ import (
 	"path/filepath"
 	"strings"
 
+	"quire/internal/executor"
+	"quire/internal/jobfile"
+
 	"golang.org/x/sys/unix"
 )
 
 // DefaultPath is where programs are looked for by a command without PATH.
 const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// View finds the file that a command sees under a path. Nil is this machine's
-// own view.
-type View func(path string) (string, error)
+// A View takes hold of the file that a command sees under an absolute path, with
+// links followed as the command would. The error ErrUnknown says that only the
+// command itself can tell.
+type View func(path string) (*jobfile.Node, error)
 
-func (v View) at(path string) (string, error) {
-	if v == nil {
-		return path, nil
-	}
-	return v(path)
+// ErrUnknown is a View's error for a path that only exists for the command: what
+// is there shows when the command is started.
+var ErrUnknown = errors.New("not to be seen from here")
+
+// Machine is this process's own view.
+func Machine(path string) (*jobfile.Node, error) { return jobfile.Hold(path) }
+
+// Place is where a command starts: in which directory, from which file.
+type Place struct {
+	Dir  string // as the command names it
+	Path string // of the program
 }
 
-// Dir is a command's working directory as the command names it. The error says
+// Find looks for a command's working directory and program. A job may have made
+// both, and what is on the way there: see package jobfile. It returns when ctx
+// ends, or with ErrLate when the command's own time is over. Any other error is a
+// sentence for a person.
+func (v View) Find(ctx context.Context, c executor.Command, workspace string, env []string) (Place, error) {
+	if c.Timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, c.Timeout, ErrLate)
+		defer stop()
+	}
+	return v.find(ctx, workspace, c.Dir, c.Argv[0], env)
+}
+
+// ErrLate is Find's error when the command's own time was over before its program
+// was found.
+var ErrLate = errors.New("the command's time was over before it began")
+
+// NotBegun is the exit of a command that was ended before it began: what it would
+// have been a moment later.
+func NotBegun(late bool) executor.Exit {
+	exit := executor.Exit{Code: 128 + int(unix.SIGTERM), Signal: "SIGTERM", TimedOut: late}
+	if late {
+		exit.Limit = "wall"
+	}
+	return exit
+}
+
+func (v View) find(ctx context.Context, workspace, dir, program string, env []string) (Place, error) {
+	return jobfile.Within(ctx, func() (p Place, err error) {
+		if p.Dir, err = v.dir(workspace, dir); err != nil {
+			return p, err
+		}
+		p.Path, err = v.look(program, p.Dir, env)
+		return p, err
+	}, nil)
+}
+
+// dir is a command's working directory as the command names it. The error says
 // what a person has to change.
-func (v View) Dir(workspace, dir string) (string, error) {
+func (v View) dir(workspace, dir string) (string, error) {
 	path := workspace
 	if filepath.IsAbs(dir) {
 		path = filepath.Clean(dir)
 	} else if dir != "" {
 		path = filepath.Join(workspace, dir)
 	}
-	var info fs.FileInfo
-	file, err := v.at(path)
+	isDir := false
+	there, err := v(path)
 	if err == nil {
-		info, err = os.Stat(file)
+		isDir = there.IsDir()
+		there.Close()
 	}
 	shown := dir
 	if shown == "" {
 		shown = path
 	}
 	switch {
+	case errors.Is(err, ErrUnknown):
+		return path, nil
 	case errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(shown):
 		return "", fmt.Errorf("working directory %s: no such directory", shown)
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("working directory %s: no such directory in the workspace", shown)
 	case err != nil:
 		return "", fmt.Errorf("working directory %s: not a directory one can enter: %w", shown, reason(err))
-	case !info.IsDir():
+	case !isDir:
 		return "", fmt.Errorf("working directory %s: not a directory", shown)
 	}
 	return path, nil
 }
 
-// Look finds the file of a program as execvp(3) does, in the command's own
-// PATH and from its own directory. An error is a sentence for a person.
-func (v View) Look(name, dir string, env []string) (string, error) {
+// look finds the file of a program as execvp(3) does, in the command's own
+// PATH and from its own directory.
+func (v View) look(name, dir string, env []string) (string, error) {
 	if name == "" {
 		return "", errors.New("the command's first word is empty")
 	}
@@ -69,7 +119,7 @@ func (v View) Look(name, dir string, env []string) (string, error) {
 		if !filepath.IsAbs(name) {
 			path = filepath.Join(dir, name)
 		}
-		if err := v.executable(path); err != nil {
+		if err := v.executable(path); err != nil && !errors.Is(err, ErrUnknown) {
 			return "", describe(name, path, err)
 		}
 		return path, nil
@@ -81,13 +131,16 @@ func (v View) Look(name, dir string, env []string) (string, error) {
 		}
 	}
 	var denied error
-	for _, d := range filepath.SplitList(list) {
+	for i, d := range filepath.SplitList(list) {
+		if i == maxPath {
+			return "", fmt.Errorf("%s: PATH names more than %d directories", name, maxPath)
+		}
 		if !filepath.IsAbs(d) {
 			d = filepath.Join(dir, d)
 		}
 		path := filepath.Join(d, name)
 		err := v.executable(path)
-		if err == nil {
+		if err == nil || errors.Is(err, ErrUnknown) {
 			return path, nil
 		}
 		if errors.Is(err, fs.ErrPermission) && denied == nil {
@@ -100,19 +153,16 @@ func (v View) Look(name, dir string, env []string) (string, error) {
 	return "", fmt.Errorf("%s: no such program in PATH (%s): install it where the job runs, or set PATH for it", name, list)
 }
 
+// maxPath bounds how many directories a program is looked for in.
+const maxPath = 1000
+
 func (v View) executable(path string) error {
-	file, err := v.at(path)
+	n, err := v(path)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return unix.EISDIR
-	}
-	return unix.Access(file, unix.X_OK)
+	defer n.Close()
+	return n.Executable()
 }
 
 // describe says why a program that was named could not be started.
@@ -129,11 +179,11 @@ func describe(name, path string, err error) error {
 }
 
 // refused says why the kernel would not start a program that is there.
-func refused(argv, env []string, path string, err error) error {
+func refused(ctx context.Context, argv, env []string, path string, err error) error {
 	name := argv[0]
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if in := Interpreter(path); in != "" {
+		if in := interpreterAt(ctx, path); in != "" {
 			return fmt.Errorf("%s: its first line asks for %s, which does not exist: install it, or correct the line", name, in)
 		}
 		return fmt.Errorf("%s: %s asks for a loader that does not exist: it was built for another system", name, path)
@@ -156,14 +206,14 @@ func refused(argv, env []string, path string, err error) error {
 	return fmt.Errorf("%s: %w", name, reason(err))
 }
 
-// Interpreter is what the first line of a script names; "" if it is none.
-func Interpreter(path string) string {
-	f, err := os.Open(path)
+// Interpreter is what the first line of a script names; "" if it is none, or
+// cannot be read.
+func Interpreter(n *jobfile.Node) string {
+	line, err := n.Head(256)
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
-	line, _ := bufio.NewReaderSize(f, 256).ReadSlice('\n')
+	line, _, _ = bytes.Cut(line, []byte("\n"))
 	rest, found := bytes.CutPrefix(line, []byte("#!"))
 	if !found {
 		return ""
@@ -172,6 +222,18 @@ func Interpreter(path string) string {
 		return words[0]
 	}
 	return ""
+}
+
+func interpreterAt(ctx context.Context, path string) string {
+	in, _ := jobfile.Within(ctx, func() (string, error) {
+		n, err := Machine(path)
+		if err != nil {
+			return "", err
+		}
+		defer n.Close()
+		return Interpreter(n), nil
+	}, nil)
+	return in
 }
 
 // reason strips the operation and path that the caller says better.

@@ -95,7 +95,7 @@ func (r *Runner) Run(ctx context.Context, p Program, stdout, stderr io.Writer) (
 	out.started()
 	if err != nil {
 		out.abandon()
-		return executor.Exit{}, refused(p.Argv, p.Env, p.Path, err)
+		return executor.Exit{}, refused(ctx, p.Argv, p.Env, p.Path, err)
 	}
 	return r.see(ctx, c, p, out, before)
 }
@@ -111,7 +111,7 @@ func (r *Runner) RunOn(ctx context.Context, p Program, stdout, stderr *os.File) 
 	c, err := r.start(p, []*os.File{stdin, stdout, stderr})
 	stdin.Close()
 	if err != nil {
-		return executor.Exit{}, refused(p.Argv, p.Env, p.Path, err)
+		return executor.Exit{}, refused(ctx, p.Argv, p.Env, p.Path, err)
 	}
 	return r.see(ctx, c, p, &direct{c: c, files: []*os.File{stdout, stderr}}, before)
 }

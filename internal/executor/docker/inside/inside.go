@@ -185,19 +185,17 @@ func (r Request) exec(ctx context.Context, stdin []byte, stdout, stderr *os.File
 	if err := procs.Supervise(r.RunID); err != nil {
 		return executor.Exit{}, err
 	}
-	var view local.View
-	dir, err := view.Dir(string(r.Root), string(r.Dir))
-	if err != nil {
-		return executor.Exit{}, err
-	}
 	env := local.Env(append(imageEnv(), plain(r.Env)...), r.RunID)
 	argv := plain(r.Argv)
-	path, err := view.Look(argv[0], dir, env)
+	at, err := local.View(local.Machine).Find(ctx, executor.Command{Argv: argv, Dir: string(r.Dir)}, string(r.Root), env)
+	if errors.Is(err, errTold) {
+		return local.NotBegun(false), err // whoever told knows what for
+	}
 	if err != nil {
 		return executor.Exit{}, err
 	}
 	runner := local.Runner{RunID: r.RunID, Grace: r.Grace, Limits: procs.Around()}
-	return runner.RunOn(ctx, local.Program{Path: path, Argv: argv, Env: env, Dir: dir, Stdin: stdin}, stdout, stderr)
+	return runner.RunOn(ctx, local.Program{Path: at.Path, Argv: argv, Env: env, Dir: at.Dir, Stdin: stdin}, stdout, stderr)
 }
 
 // imageEnv is the environment that the image and the engine give.
