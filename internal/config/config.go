@@ -60,7 +60,7 @@ type Env struct {
 
 // Log bounds what is kept of a command's output.
 type Log struct {
-	MaxBytes Size `toml:"max_bytes"` // per sh call; the rest is counted and dropped
+	MaxBytes Size `toml:"max_bytes"` // on disk, per sh call; the rest is counted and dropped
 }
 
 // Eval bounds the pipeline's own code (not the commands it runs).

@@ -41,8 +41,9 @@ const maxNote = 4 << 10
 // bytes back, binary or not. Each write of the command is appended at once, by
 // one write of ours.
 //
-// Of the content at most max bytes are kept. The rest is counted and dropped,
-// and lines with the tag F:quire, which are no output, say so: one where it
+// The file has at most max bytes of output, times and all: a command that writes
+// nothing but line ends would otherwise take 42 bytes for each. The rest of the
+// output is counted and dropped, and lines with the tag F:quire, which are no output, say so: one where it
 // begins, and one at the end with the number. (Readers of CRI logs must ignore
 // tags that they do not know.)
 type Log struct {
@@ -57,7 +58,7 @@ type Log struct {
 }
 
 // CreateLog opens the log file at path, making its directory. An existing file
-// is appended to. max is the number of content bytes to keep.
+// is appended to. max is how many bytes of output the file may have on disk.
 func CreateLog(path string, max int64) (*Log, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
 	f, err := os.OpenFile(path, flags, 0o600)
@@ -69,7 +70,11 @@ func CreateLog(path string, max int64) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	return newLog(f, max), nil
+	l := newLog(f, max)
+	if st, err := f.Stat(); err == nil {
+		l.kept = st.Size()
+	}
+	return l, nil
 }
 
 func newLog(w io.WriteCloser, max int64) *Log {
@@ -99,14 +104,9 @@ func (l *Log) append(s Stream, p []byte) {
 		l.dropped += int64(n)
 		return
 	}
-	room := l.max - l.kept
-	cut := int64(n) > room
-	if cut {
-		p = p[:max(room, 0)]
-	}
 	l.buf = l.buf[:0]
 	stamp := l.now().UTC()
-	for len(p) > 0 {
+	for len(p) > 0 && l.dropped == 0 {
 		piece, tag, skip := p, byte('P'), 0
 		if i := indexNewline(p); i >= 0 {
 			piece, tag, skip = p[:i], 'F', 1
@@ -114,15 +114,22 @@ func (l *Log) append(s Stream, p []byte) {
 		if len(piece) > maxPiece {
 			piece, tag, skip = piece[:maxPiece], 'P', 0
 		}
+		room := l.max - l.kept - int64(len(l.buf)) - overhead(s)
+		if room < 0 || room == 0 && skip == 0 {
+			break
+		}
+		if int64(len(piece)) > room {
+			piece, tag, skip = piece[:room], 'P', 0
+		}
 		l.line(stamp, s, tag, "", piece)
 		p = p[len(piece)+skip:]
-		l.kept += int64(len(piece) + skip)
 	}
-	if cut && l.dropped == 0 {
-		l.line(stamp, s, 'F', ":quire", fmt.Appendf(nil, "log is full at %d bytes; what follows is counted and dropped", l.max))
-	}
-	if cut {
-		l.dropped += int64(n) - max(room, 0)
+	l.kept += int64(len(l.buf))
+	if len(p) > 0 {
+		if l.dropped == 0 {
+			l.line(stamp, s, 'F', ":quire", fmt.Appendf(nil, "log is full at %d bytes; what follows is counted and dropped", l.max))
+		}
+		l.dropped += int64(len(p))
 	}
 	if len(l.buf) > 0 {
 		if _, err := l.w.Write(l.buf); err != nil {
@@ -132,6 +139,11 @@ func (l *Log) append(s Stream, p []byte) {
 	if cap(l.buf) > 1<<20 { // one giant write must not be kept for ever
 		l.buf = nil
 	}
+}
+
+// overhead is what a line of the log takes beside its content, in bytes.
+func overhead(s Stream) int64 {
+	return int64(len(stampLayout) + 1 + len(s) + 1 + len("F ") + len("\n"))
 }
 
 // indexNewline looks no further than a piece can reach, or a long line of

@@ -101,7 +101,7 @@ func (c chunked) Read(p []byte) (int, error) { return c.r.Read(p[:1+c.rnd.Intn(l
 
 func TestAFullLogSaysHowMuchIsMissing(t *testing.T) {
 	var m memory
-	l := testLog(&m, 10)
+	l := testLog(&m, 51)
 	out := l.Stream(Stdout)
 	for range 1000 {
 		io.WriteString(out, "123456789\n")
@@ -123,7 +123,7 @@ func TestAFullLogSaysHowMuchIsMissing(t *testing.T) {
 	if got.String() != "123456789\n" {
 		t.Errorf("kept %q", got.String())
 	}
-	want := []string{"log is full at 10 bytes; what follows is counted and dropped", "9990 bytes were dropped"}
+	want := []string{"log is full at 51 bytes; what follows is counted and dropped", "9990 bytes were dropped"}
 	if fmt.Sprint(notes) != fmt.Sprint(want) {
 		t.Errorf("notes %q", notes)
 	}
@@ -131,7 +131,7 @@ func TestAFullLogSaysHowMuchIsMissing(t *testing.T) {
 
 func TestACutInTheMiddleOfAWrite(t *testing.T) {
 	var m memory
-	l := testLog(&m, 5)
+	l := testLog(&m, 3+41+1+41)
 	io.WriteString(l.Stream(Stderr), "abc\ndefgh\n")
 	l.Close()
 	var got bytes.Buffer
@@ -221,4 +221,33 @@ func BenchmarkLogWrite(b *testing.B) {
 		l.Stream(Stdout).Write(data)
 	}
 	l.Close()
+}
+
+// What a log may take is what it takes on disk: lines without content have times
+// too.
+func TestALogIsBoundedOnDisk(t *testing.T) {
+	for _, c := range []struct{ name, line string }{
+		{"line ends", "\n"}, {"letters", "a"}, {"short lines", "ab\n"}, {"long lines", strings.Repeat("x", 3*maxPiece) + "\n"},
+	} {
+		const most = 64 << 10
+		var m memory
+		l := testLog(&m, most)
+		out := l.Stream(Stderr)
+		written := 0
+		for written < 4*most {
+			n, _ := io.WriteString(out, c.line)
+			written += n
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if size := m.Len(); size > most+256 || size < most-2*maxPiece {
+			t.Errorf("%s: %d bytes on disk of %d", c.name, size, most)
+		}
+		var kept bytes.Buffer
+		WriteOutput(&kept, &m.Buffer)
+		if int64(kept.Len())+l.Dropped() != int64(written) {
+			t.Errorf("%s: %d kept and %d dropped of %d", c.name, kept.Len(), l.Dropped(), written)
+		}
+	}
 }

@@ -353,7 +353,7 @@ func TestOutputIsKeptAsItComesAndBounded(t *testing.T) {
 		t.Errorf("log %q", got)
 	}
 	much, err := os.ReadFile(dir.CommandLog("much", 1))
-	if err != nil || !strings.Contains(string(much), "F:quire 995904 bytes were dropped") {
+	if err != nil || len(much) > 4096+256 || !strings.Contains(string(much), " bytes were dropped") {
 		t.Errorf("%v: …%q", err, much[max(0, len(much)-200):])
 	}
 	if res := b.result(r.ID); res.State != event.RunSucceeded {
