@@ -116,7 +116,7 @@ func TestARunIsOverAlthoughItsExecutorDoesNotReturn(t *testing.T) {
 	}()
 	s.supervise(ctx)
 	got := b.result(r.ID)
-	if got.State != event.RunCanceled || got.Reason != "by the test" || !s.dir.Ended() {
+	if got.State != event.RunCanceled || got.Reason.String() != "by the test" || !s.dir.Ended() {
 		t.Errorf("%s: %s\n%s", got.State, got.Reason, got.report)
 	}
 	for id, want := range map[string]event.JobState{"first": event.JobSucceeded, "second": event.JobCanceled, "third": event.JobCanceled} {
