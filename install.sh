@@ -2,10 +2,12 @@
 # Builds quire and installs it; see usage below, or ./install.sh --help.
 # Needs Go and git, and nothing else. POSIX sh.
 set -eu
+umask 022 # what is installed is for all to read and run
 
 usage() {
   cat <<'EOF'
-usage: ./install.sh [--prefix DIR] [--write-ahead] [--no-boot] [REPO.git ...]
+usage: ./install.sh [--prefix DIR] [--runner USER [--reason TEXT]] [--pusher USER ...]
+                    [--write-ahead] [--no-boot] [REPO.git ...]
        ./install.sh --uninstall [--prefix DIR] [REPO.git ...]
        ./install.sh --demo [--keep]
 
@@ -13,11 +15,15 @@ Builds quire, installs it (as root under /usr/local, else under ~/.local), write
 a configuration if there is none, and puts quire's hooks into the repositories.
 
   --prefix DIR    install under DIR
+  --runner USER   who runs the repositories' pipelines, whoever pushes (default: the
+                  owner of each); only root can name another user
+  --reason TEXT   with --runner root, for repositories of others: why
+  --pusher USER   a user who pushes too: a push as that user is tried
   --write-ahead   record each push before git moves a ref, too (pre-receive)
-  --no-boot       write no systemd units, which go on with interrupted work at boot
-                  and look after mirrors every six hours
-  --uninstall     put the repositories' own hooks back, and remove the programs;
-                  configuration, runs and logs stay
+  --no-boot       write no systemd units, which go on with interrupted work at boot,
+                  look after mirrors every six hours, and listen for other users' pushes
+  --uninstall     put the repositories' own hooks back, and remove the programs once
+                  no repository uses them; configuration, runs and logs stay
   --demo          show a push, its jobs and a mirror, and leave nothing behind
   --keep          with --demo: leave its directory to look at
 EOF
@@ -62,29 +68,63 @@ need_git() {
     die "quire needs git $min_git or newer, and this is $have; install a newer one ($get, if it has one, else from https://git-scm.com)"
 }
 
+# go_version GO: its version, 0.0 if it does not run, 99.0 of a development tree.
+go_version() {
+  # local: the version that is installed, not one that it would download.
+  version=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null) || version=
+  case $version in
+  go[0-9]*) say "${version#go}" ;;
+  devel*) say 99.0 ;;
+  *) say 0.0 ;;
+  esac
+}
+
+# need_go looks on PATH and then where Go's own archive puts it, to which sudo's
+# PATH does not lead.
 need_go() {
   want=$(sed -n 's/^go \([0-9][0-9.]*\).*/\1/p' go.mod)
   get=$(how_to_get golang golang go go)
-  command -v go >/dev/null 2>&1 ||
+  homes=${HOME:-}
+  [ -z "${SUDO_USER:-}" ] || homes="$homes $(home_of "$SUDO_USER")"
+  have=
+  for dir in $(dirname "$(command -v go 2>/dev/null || say /nonexistent/go)") /usr/local/go/bin /usr/lib/go/bin \
+    $(for h in $homes; do say "$h/go/bin" "$h/.local/go/bin" "$h"/sdk/go*/bin; done); do
+    [ -x "$dir/go" ] || continue
+    found=$(go_version "$dir/go")
+    if at_least "$found" "$want"; then
+      PATH=$dir:$PATH
+      export PATH
+      return 0
+    fi
+    [ -n "$have" ] || have=$found
+  done
+  [ -n "$have" ] ||
     die "quire needs Go ${want%.0} or newer to be built, and there is none; install it from https://go.dev/dl ($get, if that is new enough)"
-  # local: the version that is installed, not one that it would download.
-  have=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || have=
-  case $have in
-  go[0-9]*) have=${have#go} ;;
-  devel*) return 0 ;;
-  *) have=0.0 ;;
-  esac
-  at_least "$have" "$want" ||
-    die "quire needs Go ${want%.0} or newer to be built, and this is ${have}; install a newer one from https://go.dev/dl ($get, if that is new enough)"
+  die "quire needs Go ${want%.0} or newer to be built, and this is ${have}; install a newer one from https://go.dev/dl ($get, if that is new enough)"
 }
 
-# build DIR PACKAGE...: the programs, static, into DIR.
+# build DIR PACKAGE...: the programs, static, into DIR. The tree may be somebody
+# else's checkout, of which git tells root and Go nothing unless asked to.
 build() {
   out=$1
   shift
-  version=$(git describe --tags --always --dirty 2>/dev/null) || version=unknown
-  CGO_ENABLED=0 GOTOOLCHAIN=local go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$out/" "$@" ||
+  version=$(git -c "safe.directory=$PWD" describe --tags --always --dirty 2>/dev/null) || version=unknown
+  CGO_ENABLED=0 GOTOOLCHAIN=local go build -v -buildvcs=false -trimpath -ldflags "-s -w -X main.version=$version" -o "$out/" "$@" 2>"$work/build.log" &
+  building=$! waited=0
+  while kill -0 "$building" 2>/dev/null; do
+    sleep 1
+    waited=$((waited + 1))
+    if [ "$waited" -eq 3 ]; then
+      say "building       $*: the first time, Go fetches and compiles all libraries, which takes some minutes"
+    elif [ $((waited % 10)) -eq 0 ]; then
+      say "               $(wc -l <"$work/build.log") packages so far, last $(tail -n 1 "$work/build.log")"
+    fi
+  done
+  if ! wait "$building"; then
+    # The names of packages are how far it got, and no errors.
+    grep -v '^[^ :#]*$' "$work/build.log" >&2 || :
     die "the build failed; what is wrong stands above (modules are fetched through $(go env GOPROXY))"
+  fi
 }
 
 # put FILE TARGET: install a program so that one that runs is never half written.
@@ -95,7 +135,11 @@ put() {
   mv -f "$2.new.$$" "$2"
 }
 
-owner() { stat -c %U "$1"; }
+owner() {
+  user=$(stat -c %U "$1")
+  [ "$user" != UNKNOWN ] || user=$(stat -c %u "$1") # no entry in the user database
+  say "$user"
+}
 home_of() { getent passwd "$1" 2>/dev/null | cut -d: -f6; }
 
 # as USER COMMAND: run a shell command as that user; variables are passed on.
@@ -103,8 +147,9 @@ as() {
   if [ "$1" = "$me" ]; then sh -c "$2"; else su -s /bin/sh "$1" -c "$2"; fi
 }
 
-# write_config FILE USER: the commented example, private to its user, who also
-# writes it: root does not follow links in somebody's home directory.
+# write_config FILE USER: the commented example, for all to read: secrets stand in
+# a file beside it. Its user writes it: root does not follow links in somebody's
+# home directory.
 # shellcheck disable=SC2016 # it is that user's shell that expands
 write_config() {
   export target="$1"
@@ -112,72 +157,58 @@ write_config() {
     say "configuration  $1 (kept as it is)"
     return 0
   fi
-  as "$2" 'umask 077 && mkdir -p "$(dirname "$target")" && cat >"$target.new" && mv -f "$target.new" "$target"' <config.example.toml ||
+  as "$2" 'umask 022 && mkdir -p "$(dirname "$target")" && cat >"$target.new" && mv -f "$target.new" "$target"' <config.example.toml ||
     die "the configuration $1 cannot be written by $2; the programs are installed"
   say "configuration  $1"
 }
 
-# unit_text USER TARGET: work that a crash or power cut left goes on at boot, and
-# what mirrors are owed is delivered. The worker leaves when all is done.
-unit_text() {
-  say '[Unit]
-Description=quire: go on with interrupted pushes, and look after mirrors'
-  [ -z "$1" ] || say 'Wants=network-online.target
-After=network-online.target docker.service'
-  say '
-[Service]
-Type=oneshot'
-  [ -z "$1" ] || say "User=$1"
-  [ -z "${QUIRE_CONFIG:-}" ] || say "Environment=\"QUIRE_CONFIG=$(absolute "$QUIRE_CONFIG")\""
-  say "ExecStart=\"$prefix/bin/quire\" worker
-TimeoutStartSec=infinity
-Delegate=yes
-
-[Install]
-WantedBy=$2"
-}
-
-# timer_text: without it, only a push would wake what looks once a day whether
-# the mirrors are still what quire put there.
-timer_text() {
-  say '[Unit]
-Description=quire: look after mirrors also when nobody pushes
-
-[Timer]
-OnCalendar=00/6:00
-RandomizedDelaySec=30min
-Persistent=true
-
-[Install]
-WantedBy=timers.target'
-}
-
-# boot_unit USER: a unit and its timer for the user whose pushes these are.
+# boot_unit USER: units for the user who runs what is pushed.
 boot_unit() {
   if [ "$(id -u)" -eq 0 ]; then
-    unit=quire-worker-$1.service
-    path=$unit_dir/system/$unit
-    text=$(unit_text "$1" multi-user.target)
-    control='systemctl'
+    dir=$unit_dir/system control=systemctl system="--system $1"
   else
-    unit=quire-worker.service
-    path=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/$unit
-    text=$(unit_text '' default.target)
-    control='systemctl --user'
+    dir=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user control='systemctl --user' system=
   fi
   [ "$boot" = yes ] && [ -d /run/systemd/system ] || return 0
-  mkdir -p "$(dirname "$path")"
-  timer=${unit%.service}.timer
-  printf '%s\n' "$text" >"$path"
-  timer_text >"${path%.service}.timer"
-  # Without a session bus (a plain ssh login, su) enabling must be done later.
-  if $control daemon-reload 2>/dev/null && $control enable -q "$unit" 2>/dev/null && $control enable -q --now "$timer" 2>/dev/null; then
-    say "at boot        $path, and every six hours"
-  else
-    say "at boot        $path; switch it on with: $control enable $unit && $control enable --now $timer"
-  fi
+  # shellcheck disable=SC2086 # none or two words
+  units=$("$prefix/bin/quire" units $system "$dir") || die "the systemd units cannot be written; the programs are installed"
+  later=
+  $control daemon-reload 2>/dev/null || :
+  for unit in $units; do
+    now=--now
+    case $unit in
+    *.service) now= ;; # at the next boot: there is nothing to go on with
+    quire-listen-*)
+      # From the version on that can.
+      "$prefix/bin/quire" worker --help | grep -q -e --listen || continue
+      ;;
+    esac
+    # Without a session bus (a plain ssh login, su) enabling must be done later.
+    $control enable -q $now "$unit" 2>/dev/null || later="$later && $control enable $now $unit"
+  done
+  say "at boot        $dir/quire-*${1:+-$1}.*, and every six hours"
+  [ -z "$later" ] || say "               switch them on with: ${later# && }"
   [ "$(id -u)" -eq 0 ] || loginctl show-user "$me" -p Linger 2>/dev/null | grep -q yes ||
     say "               for boot without a login: loginctl enable-linger $me"
+}
+
+# drop_units: those that start these programs, of any version.
+drop_units() {
+  if [ "$(id -u)" -eq 0 ]; then
+    dir=$unit_dir/system control=systemctl
+  else
+    dir=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user control='systemctl --user'
+  fi
+  for path in "$dir"/quire-worker*.service "$dir"/quire-listen-*.service; do
+    if ! [ -e "$path" ] || ! grep -qF "ExecStart=\"$prefix/bin/quire\" " "$path"; then continue; fi
+    base=${path%.service}
+    for unit in "$base.timer" "$base.socket" "$path"; do
+      [ -e "$unit" ] || continue
+      $control disable -q --now "${unit##*/}" 2>/dev/null || :
+      rm -f "$unit"
+    done
+  done
+  $control daemon-reload 2>/dev/null || :
 }
 
 # absolute PATH, as the caller meant it
@@ -188,9 +219,9 @@ absolute() {
   esac
 }
 
-prefix='' mode=install write_ahead='' keep=''
+prefix='' mode=install write_ahead='' keep='' runner='' reason='' pushers=''
 unit_dir=/etc/systemd boot=yes
-me=$(id -un)
+me=$(id -un 2>/dev/null) || me=$(id -u)
 while [ $# -gt 0 ]; do
   case $1 in
   --prefix)
@@ -199,6 +230,18 @@ while [ $# -gt 0 ]; do
     shift
     ;;
   --prefix=*) prefix=${1#--prefix=} ;;
+  --runner | --reason | --pusher)
+    [ $# -gt 1 ] || die "$1 wants a word"
+    case $1 in
+    --runner) runner=$2 ;;
+    --reason) reason=$2 ;;
+    *) pushers="$pushers,$2" ;;
+    esac
+    shift
+    ;;
+  --runner=*) runner=${1#*=} ;;
+  --reason=*) reason=${1#*=} ;;
+  --pusher=*) pushers="$pushers,${1#*=}" ;;
   --write-ahead) write_ahead=--write-ahead ;;
   --no-boot) boot=no ;;
   --uninstall) mode=uninstall ;;
@@ -257,34 +300,29 @@ while [ "$n" -gt 0 ]; do
 done
 
 if [ "$mode" = uninstall ]; then
-  failed=0
-  if [ $# -gt 0 ]; then
-    [ -x "$prefix/bin/quire" ] || die "$prefix/bin/quire is not there; was quire installed under another --prefix?"
-    "$prefix/bin/quire" uninstall "$@" || failed=1
-  fi
-  [ "$failed" -eq 0 ] || die "the programs stay, since a repository still uses them"
-  if [ "$(id -u)" -eq 0 ]; then
-    for path in "$unit_dir"/system/quire-worker-*.service; do
-      if [ -e "$path" ] && grep -qF "ExecStart=\"$prefix/bin/quire\" " "$path"; then
-        unit=${path##*/}
-        systemctl disable -q --now "${unit%.service}.timer" 2>/dev/null || :
-        systemctl disable -q "$unit" 2>/dev/null || :
-        rm -f "$path" "${path%.service}.timer"
-      fi
-    done
+  if [ ! -x "$prefix/bin/quire" ]; then
+    [ $# -eq 0 ] || die "$prefix/bin/quire is not there; was quire installed under another --prefix?"
   else
-    path=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/quire-worker.service
-    if [ -e "$path" ] && grep -qF "ExecStart=\"$prefix/bin/quire\" " "$path"; then
-      systemctl --user disable -q --now quire-worker.timer 2>/dev/null || :
-      systemctl --user disable -q quire-worker.service 2>/dev/null || :
-      rm -f "$path" "${path%.service}.timer"
+    [ $# -eq 0 ] || "$prefix/bin/quire" uninstall "$@" || die "the programs stay, since a repository still uses them"
+    # A program that cannot say who uses it is no reason to keep it.
+    if used=$("$prefix/bin/quire" repositories --in-use 2>/dev/null) || [ -z "$used" ]; then
+      :
+    elif [ $# -gt 0 ]; then
+      say "kept           $prefix/bin/quire, since these repositories use it:"
+      say "$used"
+      exit 0
+    else
+      say "$used" >&2
+      die "these repositories use the programs; take quire out of them first: $prefix/bin/quire uninstall REPO.git (or name them here)"
     fi
   fi
-  rm -f "$prefix/bin/quire" "$prefix/libexec/quire/post-receive" "$prefix/libexec/quire/pre-receive" "$prefix/libexec/quire/quire-inside"
-  rmdir "$prefix/libexec/quire" 2>/dev/null || :
+  drop_units
+  rm -f "$prefix/bin/quire" "$prefix/libexec/quire/post-receive" "$prefix/libexec/quire/pre-receive" "$prefix/libexec/quire/quire-inside" \
+    "$prefix/share/quire/config.example.toml"
+  if [ -d "$prefix/share/quire/repositories.d" ]; then rm -rf "$prefix/share/quire/repositories.d"; fi
+  rmdir "$prefix/libexec/quire" "$prefix/share/quire" 2>/dev/null || :
   say "removed        $prefix/bin/quire, $prefix/libexec/quire"
   say "kept           configuration, runs and logs"
-  [ $# -gt 0 ] || say "note           a repository that still has the hook now runs nothing when it is pushed to"
   exit 0
 fi
 
@@ -299,33 +337,43 @@ put "$work/bin/quire" "$prefix/bin/quire"
 put "$work/libexec/post-receive" "$prefix/libexec/quire/post-receive"
 put "$work/libexec/pre-receive" "$prefix/libexec/quire/pre-receive"
 put "$work/libexec/quire-inside" "$prefix/libexec/quire/quire-inside"
+mkdir -p "$prefix/share/quire/repositories.d"
+cp config.example.toml "$prefix/share/quire/config.example.toml"
+chmod 644 "$prefix/share/quire/config.example.toml"
+chmod 755 "$prefix/libexec/quire" "$prefix/share/quire"
+# Everybody may note a repository of theirs where root installed the programs.
+if [ "$(id -u)" -eq 0 ]; then chmod 1777 "$prefix/share/quire/repositories.d"; fi
+# A directory that holds nothing else was made by an installation, perhaps with
+# the mask of a careful root, and pushers must pass it.
+[ "$(ls -A "$prefix/libexec")" != quire ] || chmod 755 "$prefix/libexec"
 say "programs       $prefix/bin/quire, $prefix/libexec/quire"
 
-# The configuration is the pushers' user's: hooks run as whom git runs as, which
-# is seldom root even where root installs.
-users=$me
-if [ "$(id -u)" -eq 0 ] && [ $# -gt 0 ]; then
+# The configuration is that of the user who runs what is pushed, which is seldom
+# root even where root installs.
+users=${runner:-$me}
+if [ -z "$runner" ] && [ "$(id -u)" -eq 0 ] && [ $# -gt 0 ]; then
   users=$(for repo in "$@"; do [ ! -e "$repo" ] || owner "$repo"; done | sort -u)
 fi
 for user in $users; do
-  if [ -n "${QUIRE_CONFIG:-}" ]; then
-    write_config "$QUIRE_CONFIG" "$user"
-  elif [ "$user" = root ]; then
-    write_config /etc/quire/config.toml root
-  elif [ "$user" = "$me" ]; then
-    write_config "${XDG_CONFIG_HOME:-$HOME/.config}/quire/config.toml" "$user"
-  else
-    home=$(home_of "$user")
-    [ -n "$home" ] || die "the user $user, to whom a repository belongs, has no home directory for a configuration; name a file in QUIRE_CONFIG"
-    write_config "$home/.config/quire/config.toml" "$user"
-  fi
-  boot_unit "$user"
+  path=$("$prefix/bin/quire" place --config-of "$user") || exit 1
+  case $path in
+  /etc/quire/*) write_config "$path" "$me" ;;
+  *) write_config "$path" "$user" ;;
+  esac
 done
 
 if [ $# -gt 0 ]; then
+  set -- -- "$@"
+  [ -z "$pushers" ] || set -- --pusher "${pushers#,}" "$@"
+  [ -z "$reason" ] || set -- --reason "$reason" "$@"
+  [ -z "$runner" ] || set -- --runner "$runner" "$@"
+  status=0
   # shellcheck disable=SC2086 # empty or one word
-  "$prefix/bin/quire" install $write_ahead "$@"
+  "$prefix/bin/quire" install $write_ahead "$@" || status=$?
+  for user in $users; do boot_unit "$user"; done
+  [ "$status" -eq 0 ] || die "quire is installed, and not all of it works yet; what stands above says what to do, and doing this again does no harm"
 else
+  for user in $users; do boot_unit "$user"; done
   say "next           quire install /path/to/repository.git"
 fi
 case ":$PATH:" in

@@ -13,6 +13,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/runner"
 	"quire/internal/spool"
 )
 
@@ -47,6 +48,7 @@ func PostReceive(c Call) int {
 type reception struct {
 	call    Call
 	term    *terminal
+	runner  runner.Runner
 	conf    *config.Config
 	faulty  error // what is wrong with the configuration; the spool may be known all the same
 	push    event.Push
@@ -55,6 +57,7 @@ type reception struct {
 	chainStatus int
 	errors      []string // for the pusher, in the order in which they were met
 	warnings    []string
+	hints       []string
 }
 
 func (r *reception) fail(err error) { r.errors = append(r.errors, strings.Split(err.Error(), "\n")...) }
@@ -67,7 +70,7 @@ func (r *reception) warn(err error) {
 // ours while it takes its time, loses nothing, the push is announced before it
 // and becomes a waiting one after it.
 func (r *reception) record() bool {
-	before := chained(r.call.Args[0], "post-receive")
+	before := earlier(r.call.Args[0], "post-receive")
 	input, err := r.read()
 	if err != nil {
 		r.fail(err)
@@ -86,10 +89,7 @@ func (r *reception) record() bool {
 			announcedAlready = s.Intend(r.push) == nil // an error comes again below, if it lasts
 		}
 		heed()
-		r.chainStatus, err = runChained(before, r.call, input)
-		if err != nil {
-			r.fail(err)
-		}
+		r.chain(before, input)
 	}
 	if !possible {
 		return false
@@ -109,6 +109,23 @@ func (r *reception) record() bool {
 		r.fail(errors.New("the push is recorded and waits until quire's configuration is right: " + firstFault(r.faulty)))
 	}
 	return true
+}
+
+// chain runs the hook that was there before ours.
+func (r *reception) chain(path string, input []byte) {
+	if dir, ok := strings.CutSuffix(filepath.Dir(path), ChainSuffix); ok {
+		if err := LinkSiblings(dir); err != nil {
+			r.warn(fmt.Errorf("the hook %s does not see all of %s: %w; run quire install again as the repository's owner", path, dir, err))
+		}
+	}
+	status, hint, err := runEarlier(path, r.call, input)
+	r.chainStatus = status
+	if hint != "" {
+		r.hints = append(r.hints, hint)
+	}
+	if err != nil {
+		r.fail(err)
+	}
 }
 
 // read takes in everything that git tells of the push.
@@ -136,16 +153,25 @@ func (r *reception) readOptions() ([]string, event.PushOptions) {
 
 // prepare finds the spool, and whether there is anything to put into it.
 func (r *reception) prepare() (spool.Dir, bool) {
-	r.conf, r.faulty = settings()
 	gitDir, err := repository(os.Getenv("GIT_DIR"))
+	if err == nil {
+		r.push.GitDir = gitDir
+		if r.runner, err = runner.Of(gitDir); err != nil {
+			err = errors.New("quire has not recorded this push, and nothing runs for it: " + err.Error())
+		}
+	}
+	if r.runner.Off {
+		return "", false
+	}
 	if err != nil {
 		r.fail(err)
+		return "", false
 	}
-	r.push.GitDir = gitDir
+	r.conf, r.faulty = settings(r.runner)
 	if r.conf == nil {
 		r.fail(errors.New("quire has not recorded this push, and nothing runs for it: " + firstFault(r.faulty)))
 	}
-	if r.conf == nil || err != nil || len(r.push.Updates) == 0 {
+	if r.conf == nil || len(r.push.Updates) == 0 {
 		return "", false
 	}
 	r.term.stall = r.conf.Hook.StallLimit.D()
@@ -164,6 +190,9 @@ func (r *reception) tell() {
 	}
 	for _, text := range r.warnings {
 		r.term.line("warning: " + text)
+	}
+	for _, text := range r.hints {
+		r.term.line("hint: " + text)
 	}
 }
 

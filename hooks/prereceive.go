@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"quire/internal/runner"
 	"quire/internal/spool"
 )
 
@@ -20,32 +21,32 @@ func PreReceive(c Call) int {
 	shrug() // an interrupted push is git's to give up
 	r := &reception{call: c, term: &terminal{w: c.Stderr}}
 	input, _ := r.read() // post-receive tells what is wrong with the lines and options
-	if before := chained(c.Args[0], "pre-receive"); before != "" {
+	if before := earlier(c.Args[0], "pre-receive"); before != "" {
 		heed()
-		status, err := runChained(before, c, input)
-		if err != nil {
-			r.term.line("error: " + err.Error())
-		}
-		if status != 0 {
-			return status
+		r.chain(before, input)
+	}
+	if r.chainStatus == 0 {
+		if err := r.announce(); err != nil {
+			r.warn(err)
 		}
 	}
-	if err := r.announce(); err != nil {
-		r.term.line("warning: " + err.Error())
-	}
-	return 0
+	r.tell()
+	return r.chainStatus
 }
 
 func (r *reception) announce() error {
-	r.conf, r.faulty = settings()
-	if r.conf == nil || len(r.push.Updates) == 0 {
-		return nil // post-receive tells
-	}
 	gitDir, err := repository(os.Getenv("GIT_DIR"))
 	if err != nil {
 		return err
 	}
 	r.push.GitDir = gitDir
+	if r.runner, err = runner.Of(gitDir); err != nil || r.runner.Off {
+		return nil // post-receive tells
+	}
+	r.conf, r.faulty = settings(r.runner)
+	if r.conf == nil || len(r.push.Updates) == 0 {
+		return nil // post-receive tells
+	}
 	r.push.At = time.Now()
 	r.push.ID = announcedID(r.push.At)
 	if err := spool.Dir(r.conf.StateDir).Intend(r.push); err != nil {

@@ -80,6 +80,9 @@ func condition(cond string) (bool, error) {
 	case "installed": // a quire of this machine's own, which hooks would find
 		_, err := os.Stat("/usr/local/bin/quire")
 		return err == nil, nil
+	case "local-go": // where Go's archive puts it
+		_, err := os.Stat("/usr/local/go/bin/go")
+		return err == nil, nil
 	case "two-users":
 		_, err := exec.LookPath("setpriv")
 		return ci || os.Geteuid() == 0 && err == nil, nil

@@ -10,18 +10,28 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"quire/internal/config"
+	"quire/internal/runner"
 )
 
 // settings reads the configuration. A faulty file must not cost a push its
 // place in the spool, so of one that can be read at all the two things that the
 // hook needs are salvaged; fault then says what is wrong, and no worker is
 // started, since it would refuse the file. If c is nil there is no spool.
-func settings() (c *config.Config, fault error) {
-	c, fault = config.Load()
+//
+// Of a repository whose record names this user, the configuration is the one
+// that the record names, whatever the environment says: a worker is the same
+// whoever started it.
+func settings(who runner.Runner) (c *config.Config, fault error) {
+	path := config.Find()
+	if who.Recorded && who.UID == os.Geteuid() && who.Config != "" {
+		path = who.Config
+		c, fault = config.LoadPublicFile(path)
+	} else {
+		c, fault = config.LoadPublic()
+	}
 	if fault == nil {
 		return c, nil
 	}
-	path := config.Find()
 	if path == "" {
 		return nil, fault
 	}

@@ -2,31 +2,41 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"quire/internal/account"
 	"quire/internal/config"
 	"quire/internal/store"
 )
 
 func newDoctorCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, alone bool
 	cmd := &cobra.Command{
 		Use:   "doctor [REPO…]",
 		Short: "Say what is wrong with this installation, and what to do",
 		Long: `Look at everything quire needs: the configuration and its permissions, the
 state directory, what waits in the spool, the worker, the programs it calls, and
-the hooks of the named repositories (default: all that a push came from).
+the hooks of the named repositories (default: all that a push came from, or that
+quire was installed in). Each repository is looked at as the user who runs its
+pipelines; root looks as each of them, and tries a push as everybody who may.
 
 Exit status 1 if something is wrong.`,
 		Example: `  quire doctor
   quire doctor /srv/git/*.git
   quire doctor --json | jq -r 'select(.state != "ok") | .text'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			exam := examine(cmd.Context(), args)
+			exam, err := examineAll(cmd.Context(), args, alone)
+			if err != nil {
+				return err
+			}
 			out := cmd.OutOrStdout()
 			bad := false
 			p := paletteFor(out)
@@ -36,7 +46,8 @@ Exit status 1 if something is wrong.`,
 				}
 				return cell
 			}}
-			for _, f := range exam.findings {
+			several := slices.ContainsFunc(exam, func(f finding) bool { return f.User != exam[0].User })
+			for _, f := range exam {
 				bad = bad || f.State == stateBad
 				if asJSON {
 					if err := printJSON(out, f); err != nil {
@@ -44,9 +55,14 @@ Exit status 1 if something is wrong.`,
 					}
 					continue
 				}
-				c.add(f.State, plain(f.About), plain(f.Text))
+				row := []string{f.State, plain(f.About), plain(f.Text)}
+				cure := []string{"", "", "→ " + plain(f.Cure)}
+				if several {
+					row, cure = slices.Insert(row, 1, plain(f.User)), slices.Insert(cure, 1, "")
+				}
+				c.add(row...)
 				if f.Cure != "" {
-					c.add("", "", "→ "+plain(f.Cure))
+					c.add(cure...)
 				}
 			}
 			if err := c.print(out); err != nil {
@@ -59,6 +75,8 @@ Exit status 1 if something is wrong.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each finding")
+	cmd.Flags().BoolVar(&alone, "alone", false, "")
+	_ = cmd.Flags().MarkHidden("alone")
 	return cmd
 }
 
@@ -72,6 +90,7 @@ const (
 // finding is one thing that was looked at.
 type finding struct {
 	State string `json:"state"` // ok, warn, bad
+	User  string `json:"user"`  // as whom this was looked at
 	About string `json:"about"`
 	Text  string `json:"text"`
 	Cure  string `json:"cure,omitempty"` // what to do
@@ -80,31 +99,35 @@ type finding struct {
 // exam collects findings in the order of the way of a push.
 type exam struct {
 	ctx      context.Context
+	me       account.Account
 	findings []finding
 }
 
-func (e *exam) ok(about, format string, args ...any) {
-	e.findings = append(e.findings, finding{stateOK, about, fmt.Sprintf(format, args...), ""})
-}
+func (e *exam) ok(about, format string, args ...any) { e.add(stateOK, about, "", format, args...) }
 
 func (e *exam) warn(about, cure, format string, args ...any) {
-	e.findings = append(e.findings, finding{stateWarn, about, fmt.Sprintf(format, args...), cure})
+	e.add(stateWarn, about, cure, format, args...)
 }
 
 func (e *exam) bad(about, cure, format string, args ...any) {
-	e.findings = append(e.findings, finding{stateBad, about, fmt.Sprintf(format, args...), cure})
+	e.add(stateBad, about, cure, format, args...)
 }
 
-func examine(ctx context.Context, repos []string) *exam {
-	e := &exam{ctx: ctx}
+func (e *exam) add(state, about, cure, format string, args ...any) {
+	e.findings = append(e.findings, finding{State: state, User: e.me.String(), About: about, Text: fmt.Sprintf(format, args...), Cure: cure})
+}
+
+// examine looks at what this process's user runs.
+func (e *exam) examine(repos []string) {
+	ctx := e.ctx
 	e.git()
 	cfg := e.config()
 	if cfg == nil {
-		return e // nothing below can be found without it
+		return // nothing below can be found without it
 	}
 	e.binaries()
 	if !e.stateDir(cfg) {
-		return e
+		return
 	}
 	e.spool(cfg)
 	e.worker(cfg)
@@ -112,22 +135,29 @@ func examine(ctx context.Context, repos []string) *exam {
 	e.secrets(cfg)
 	e.notifications(cfg)
 	s, err := store.Open(ctx, cfg.StateDir)
+	if errors.Is(err, fs.ErrPermission) {
+		e.bad("store", whoseFile(store.Path(cfg.StateDir)), "%v", err)
+		return
+	}
 	if err != nil {
 		e.bad("store", "move "+store.Path(cfg.StateDir)+" away: runs are made anew, their history is in the moved file", "%v", err)
-		return e
+		return
 	}
 	defer s.Close()
 	e.ok("store", "%s", store.Path(cfg.StateDir))
 	e.leftovers(cfg, s)
 	e.mirrors(cfg, s)
-	if len(repos) == 0 {
-		if repos, err = s.Repositories(ctx); err != nil {
-			e.bad("store", "", "%v", err)
+	known, err := s.Repositories(ctx)
+	if err != nil {
+		e.bad("store", "", "%v", err)
+	}
+	for _, path := range known { // beside those that were installed in
+		if !slices.Contains(repos, path) {
+			repos = append(repos, path)
 		}
 	}
 	e.hooks(repos)
 	e.defaultBranches(cfg, repos)
-	return e
 }
 
 func (e *exam) config() *config.Config {
@@ -150,6 +180,12 @@ func (e *exam) stateDir(cfg *config.Config) bool {
 	dir := cfg.StateDir
 	st, err := os.Stat(dir)
 	switch {
+	case err == nil && int(st.Sys().(*syscall.Stat_t).Uid) != e.me.UID:
+		e.bad("state", whoseFile(dir), "%s is not this user's", dir)
+		return false
+	case errors.Is(err, fs.ErrPermission):
+		e.bad("state", whoseFile(dir), "%v", err)
+		return false
 	case os.IsNotExist(err):
 		e.warn("state", "", "%s is not there yet; the first push makes it", dir)
 		return true
@@ -160,11 +196,15 @@ func (e *exam) stateDir(cfg *config.Config) bool {
 		e.bad("state", "name another state_dir", "%s is not a directory", dir)
 		return false
 	case st.Mode().Perm()&0o077 != 0:
-		e.bad("state", "chmod 700 "+dir, "others may read %s (mode %04o), where logs and the spool are", dir, st.Mode().Perm())
+		e.bad("state", "chmod go-rwx "+dir, "others may read %s (mode %04o), where logs and the spool are", dir, st.Mode().Perm())
 	}
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {
-		e.bad("state", "make it writable for the user that git runs as: chown -R USER "+dir, "cannot write in %s: %v", dir, err)
+		cure := "name another state_dir, or make room"
+		if errors.Is(err, fs.ErrPermission) {
+			cure = "chmod u+rwx " + dir
+		}
+		e.bad("state", cure, "cannot write in %s: %v", dir, err)
 		return false
 	}
 	f.Close()

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 
 	"quire/hooks/install"
 )
@@ -38,10 +39,14 @@ func (e *exam) hook(path string) {
 		e.bad(about, "quire install "+repo.GitDir, "%s leads nowhere: the installation it was made by is gone", file)
 	case err != nil:
 		e.bad(about, "", "%v", err)
+	case !install.Ours(file) && inDriver(file):
+		e.ok(about, "%s, by %s.d", repo.GitDir, file)
 	case !install.Ours(file):
 		e.bad(about, "quire install "+repo.GitDir+" (the hook that is there is kept and runs first)", "%s is not quire's", file)
 	case st.Mode().Perm()&0o111 == 0:
 		e.bad(about, "chmod +x "+file, "%s is not executable: git ignores it", file)
+	case !repo.Hooked():
+		e.warn(about, "quire install "+repo.GitDir, "%s was uninstalled; the hook that it calls serves others", repo.GitDir)
 	case !repo.PushOptions():
 		e.warn(about, "git -C "+repo.GitDir+" config receive.advertisePushOptions true", "%s takes no push options (git push -o ci.skip)", repo.GitDir)
 	case repo.Elsewhere != "":
@@ -49,6 +54,13 @@ func (e *exam) hook(path string) {
 	default:
 		e.ok(about, "%s", repo.GitDir)
 	}
+}
+
+// inDriver reports whether our hook lies where a driver that is the hook, such as
+// Gitea's, runs what it finds.
+func inDriver(file string) bool {
+	found, _ := filepath.Glob(file + ".d/*") // malformed where a bracket is in the path: no driver is known then
+	return slices.ContainsFunc(found, install.Ours)
 }
 
 func isLink(path string) bool {

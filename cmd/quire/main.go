@@ -73,6 +73,9 @@ Start with:  quire install /srv/git/project.git`,
 		newRunCommand(),
 		newDoctorCommand(),
 		newFennelCommand(),
+		newPlaceCommand(),
+		newUnitsCommand(),
+		newRepositoriesCommand(),
 		newVersionCommand(),
 	)
 	root.AddCommand(onState(

@@ -57,7 +57,7 @@ and a second one leaves at once. It leaves when there was nothing to do for
 // hooked reports whether pushes to the repository call our hook.
 func hooked(gitDir string) bool {
 	repo, err := install.Find(gitDir)
-	return err == nil && install.Ours(filepath.Join(repo.HooksDir, install.PostReceive))
+	return err == nil && repo.Hooked()
 }
 
 // endRun ends everything that is left of a run whose supervisor is dead: its

@@ -1,11 +1,16 @@
 // Package install puts quire's hooks into repositories, and takes them out so
 // that everything is again what it was: the hook that was there before, its
-// mode, a symbolic link's target, and the bytes of the repository's config.
+// mode, a symbolic link's target, and the bytes of the repository's config. It
+// also writes down who runs a repository's pipelines.
 //
 // A hook is installed as a symbolic link to the program in
 // PREFIX/libexec/quire, so that a new version of quire is a new version of every
-// hook. An earlier hook stays beside it as NAME.before-quire, and ours runs it.
-// At no moment is there no hook.
+// hook. An earlier hook is kept under its own name in a directory beside the
+// hooks directory, and ours runs it. At no moment is there no hook.
+//
+// What is changed in a repository is changed by its owner's process: root, who
+// installs for others, starts one. A repository is full of names that its owner
+// can point elsewhere while root follows them.
 package install
 
 import (
@@ -17,6 +22,7 @@ import (
 	"syscall"
 
 	"quire/hooks"
+	"quire/internal/runner"
 )
 
 // Names of the hooks quire has.
@@ -24,6 +30,8 @@ const (
 	PostReceive = "post-receive"
 	PreReceive  = "pre-receive"
 )
+
+var hookNames = []string{PostReceive, PreReceive}
 
 // Options say what to install.
 type Options struct {
@@ -42,12 +50,19 @@ type Result struct {
 	Chained     []string `json:"chained,omitempty"` // earlier hooks, kept (install) or put back (uninstall)
 	PushOptions bool     `json:"push_options"`      // the repository's config was changed for push options, or changed back
 	Changed     bool     `json:"changed"`           // false: all was so already
+
+	// SharedWith are other repositories that call the hooks in HooksDir, and for
+	// which they stay there when this one is uninstalled.
+	SharedWith []string `json:"shared_with,omitempty"`
+	// Left says that hooks stay in HooksDir for others, and that quire is
+	// switched off for this repository alone.
+	Left bool `json:"left,omitempty"`
 }
 
 // Install puts the hooks into the repository at path: a bare repository, a
 // checkout, or a .git directory. Doing it again changes nothing.
 func Install(path string, o Options) (Result, error) {
-	repo, err := Find(path)
+	repo, err := findOwn(path, "install")
 	if err != nil {
 		return Result{}, err
 	}
@@ -74,6 +89,13 @@ func Install(path string, o Options) (Result, error) {
 	if err := repo.makeHooksDir(rec); err != nil {
 		return res, err
 	}
+	for _, name := range hookNames {
+		moved, err := repo.upgrade(name)
+		if err != nil {
+			return res, err
+		}
+		res.Changed = res.Changed || moved
+	}
 	for _, name := range names {
 		changed, err := repo.link(name, filepath.Join(o.Libexec, name))
 		if err != nil {
@@ -81,18 +103,27 @@ func Install(path string, o Options) (Result, error) {
 		}
 		res.Changed = res.Changed || changed
 		res.Hooks = append(res.Hooks, name)
-		if _, err := os.Lstat(repo.hook(name) + hooks.ChainSuffix); err == nil {
+		if exists(repo.earlier(name)) {
 			res.Chained = append(res.Chained, name)
 		}
+	}
+	if exists(hooks.EarlierDir(repo.HooksDir)) {
+		if err := hooks.LinkSiblings(repo.HooksDir); err != nil {
+			return res, fmt.Errorf("install: %w", err)
+		}
+	}
+	if err := repo.share(); err != nil {
+		return res, err
 	}
 	res.PushOptions, err = repo.allowPushOptions(rec)
 	res.Changed = res.Changed || res.PushOptions
 	return res, err
 }
 
-// Uninstall takes the hooks out and puts back what was there before.
+// Uninstall takes the hooks out and puts back what was there before. Hooks that
+// other repositories call too stay, and do nothing for this one any more.
 func Uninstall(path string) (Result, error) {
-	repo, err := Find(path)
+	repo, err := findOwn(path, "uninstall")
 	if err != nil {
 		return Result{}, err
 	}
@@ -101,10 +132,52 @@ func Uninstall(path string) (Result, error) {
 	if err != nil {
 		return res, err
 	}
-	for _, name := range []string{PostReceive, PreReceive} {
-		removed, restored, err := repo.unlink(name)
-		if err != nil {
+	others, alone, err := repo.sharers()
+	if err != nil {
+		return res, err
+	}
+	who, err := runner.Of(repo.GitDir)
+	if err != nil {
+		who = runner.Runner{} // nobody's record is what is taken away
+	}
+	switch {
+	case alone:
+		if err := repo.takeOut(&res); err != nil {
 			return res, err
+		}
+	case Ours(repo.hook(PostReceive)) && !who.Off:
+		res.Left, res.SharedWith = true, others
+		if err := WriteRunner(repo.GitDir, runner.Runner{UID: os.Geteuid(), Off: true}); err != nil {
+			return res, err
+		}
+		if err := repo.unshare(); err != nil {
+			return res, err
+		}
+	}
+	if res.PushOptions, err = repo.restoreConfig(rec); err != nil {
+		return res, err
+	}
+	if rec.MadeHooksDir && alone {
+		os.Remove(repo.HooksDir) // stays if somebody has put something into it
+	}
+	if err := os.Remove(repo.recordPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return res, fmt.Errorf("uninstall: %w", err)
+	}
+	if alone {
+		if err := forgetRunner(repo.GitDir); err != nil {
+			return res, err
+		}
+	}
+	res.Changed = len(res.Hooks) > 0 || res.PushOptions || res.Left
+	return res, nil
+}
+
+// takeOut takes the hooks out of the hooks directory.
+func (r Repo) takeOut(res *Result) error {
+	for _, name := range hookNames {
+		removed, restored, err := r.unlink(name)
+		if err != nil {
+			return err
 		}
 		if removed {
 			res.Hooks = append(res.Hooks, name)
@@ -113,20 +186,26 @@ func Uninstall(path string) (Result, error) {
 			res.Chained = append(res.Chained, name)
 		}
 	}
-	if res.PushOptions, err = repo.restoreConfig(rec); err != nil {
-		return res, err
+	if err := os.Remove(filepath.Join(r.HooksDir, hooks.SharersFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("uninstall: %w", err)
 	}
-	if rec.MadeHooksDir {
-		os.Remove(repo.HooksDir) // stays if somebody has put something into it
-	}
-	if err := os.Remove(repo.recordPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return res, fmt.Errorf("uninstall: %w", err)
-	}
-	res.Changed = len(res.Hooks) > 0 || res.PushOptions
-	return res, nil
+	return r.removeEarlierDir()
 }
 
 func (r Repo) hook(name string) string { return filepath.Join(r.HooksDir, name) }
+
+// earlier is where the hook is kept that was there before ours.
+func (r Repo) earlier(name string) string {
+	return filepath.Join(hooks.EarlierDir(r.HooksDir), name)
+}
+
+// beside is where an earlier version kept it.
+func (r Repo) beside(name string) string { return r.hook(name) + hooks.ChainSuffix }
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
 
 func (r Repo) makeHooksDir(rec *record) error {
 	err := os.Mkdir(r.HooksDir, 0o755)
@@ -136,8 +215,53 @@ func (r Repo) makeHooksDir(rec *record) error {
 	case err != nil:
 		return fmt.Errorf("install: %w", err)
 	}
+	if err := os.Chmod(r.HooksDir, 0o755); err != nil { // whatever the umask
+		return fmt.Errorf("install: %w", err)
+	}
 	rec.MadeHooksDir = true
-	return errors.Join(r.own(r.HooksDir), r.writeRecord(rec))
+	return r.writeRecord(rec)
+}
+
+// makeEarlierDir makes the directory of the earlier hooks, as open to others as
+// the hooks directory is.
+func (r Repo) makeEarlierDir() error {
+	dir := hooks.EarlierDir(r.HooksDir)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return fmt.Errorf("install: keep the earlier hook beside %s: %w", r.HooksDir, err)
+	}
+	st, err := os.Stat(r.HooksDir)
+	if err == nil {
+		err = os.Chmod(dir, st.Mode()&(fs.ModePerm|fs.ModeSetgid|fs.ModeSticky))
+	}
+	if err != nil {
+		return fmt.Errorf("install: %w", err)
+	}
+	return nil
+}
+
+// removeEarlierDir removes it with the links in it. What somebody else has put
+// there stays.
+func (r Repo) removeEarlierDir() error {
+	dir := hooks.EarlierDir(r.HooksDir)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("uninstall: %w", err)
+	}
+	for _, e := range entries {
+		if err := hooks.RemoveSibling(r.HooksDir, e.Name()); err != nil {
+			return fmt.Errorf("uninstall: %w", err)
+		}
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
+		return fmt.Errorf("uninstall: %w", err)
+	}
+	return nil
 }
 
 // checkPlace refuses what cannot be chained.
@@ -156,9 +280,11 @@ func (r Repo) checkPlace(name string) error {
 	if Ours(path) {
 		return nil
 	}
-	if _, err := os.Lstat(path + hooks.ChainSuffix); err == nil {
-		return fmt.Errorf("install: there is a hook %s and also %s from an earlier installation; keep one of them as %s and remove the other",
-			path, filepath.Base(path)+hooks.ChainSuffix, filepath.Base(path))
+	for _, kept := range []string{r.earlier(name), r.beside(name)} {
+		if exists(kept) && !same(kept, path) {
+			return fmt.Errorf("install: there is a hook %s and also %s from an earlier installation; keep one of them as %s and remove the other",
+				path, kept, path)
+		}
 	}
 	return nil
 }
@@ -170,34 +296,64 @@ func kind(m fs.FileMode) string {
 	return "special file"
 }
 
+// upgrade moves an earlier hook to where this version keeps it.
+func (r Repo) upgrade(name string) (moved bool, err error) {
+	old, now := r.beside(name), r.earlier(name)
+	if !exists(old) {
+		return false, nil
+	}
+	if exists(now) {
+		if !same(old, now) {
+			return false, fmt.Errorf("install: there are two earlier hooks, %s and %s; remove one of them", old, now)
+		}
+	} else if err := r.keep(old, now); err != nil {
+		return false, err
+	}
+	if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("install: %w", err)
+	}
+	return true, nil
+}
+
+// keep gives a hook the name under which ours finds it: a second name first, so
+// that the hook is there all the time. Where that is not allowed it is away for
+// a moment.
+func (r Repo) keep(hook, as string) error {
+	if err := r.makeEarlierDir(); err != nil {
+		return err
+	}
+	if os.Link(hook, as) == nil {
+		return nil
+	}
+	if err := os.Rename(hook, as); err != nil {
+		return fmt.Errorf("install: keep the earlier hook: %w", err)
+	}
+	return nil
+}
+
 // link puts our hook in place; what stood there is kept beside it.
 func (r Repo) link(name, program string) (changed bool, err error) {
 	path := r.hook(name)
 	if target, err := os.Readlink(path); err == nil && target == program {
 		return false, nil
 	}
-	fail := func(err error) (bool, error) { return false, fmt.Errorf("install: %w", err) }
-	if _, err := os.Lstat(path); err == nil && !Ours(path) {
-		// A second name first, so that the hook is there all the time. Where
-		// that is not allowed it is away for a moment.
-		if err := os.Link(path, path+hooks.ChainSuffix); err != nil {
-			if err := os.Rename(path, path+hooks.ChainSuffix); err != nil {
-				return fail(err)
-			}
+	if exists(path) && !Ours(path) && !exists(r.earlier(name)) {
+		if err := r.keep(path, r.earlier(name)); err != nil {
+			return false, err
+		}
+		// Its parts are there before it is called by its new path.
+		if err := hooks.LinkSiblings(r.HooksDir); err != nil {
+			return false, fmt.Errorf("install: %w", err)
 		}
 	}
 	tmp := filepath.Join(r.HooksDir, fmt.Sprintf(".%s.quire-%d", name, os.Getpid()))
 	os.Remove(tmp) // of a process that died with our number
 	if err := os.Symlink(program, tmp); err != nil {
-		return fail(err)
+		return false, fmt.Errorf("install: %w", err)
 	}
-	err = r.own(tmp)
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
+	if err := os.Rename(tmp, path); err != nil {
 		os.Remove(tmp)
-		return fail(err)
+		return false, fmt.Errorf("install: %w", err)
 	}
 	return true, nil
 }
@@ -205,13 +361,13 @@ func (r Repo) link(name, program string) (changed bool, err error) {
 // unlink takes our hook out; the earlier one takes its place at once.
 func (r Repo) unlink(name string) (removed, restored bool, err error) {
 	path := r.hook(name)
-	before := path + hooks.ChainSuffix
-	_, err = os.Lstat(path)
-	here := err == nil
-	_, err = os.Lstat(before)
-	kept := err == nil
+	before := r.earlier(name)
+	if !exists(before) {
+		before = r.beside(name)
+	}
+	here, kept := exists(path), exists(before)
 	switch ours := here && Ours(path); {
-	case here && !ours && kept:
+	case here && !ours && kept && !same(path, before):
 		return false, false, fmt.Errorf("uninstall: %s is not quire's hook any more; compare it with %s, keep one as %s, and remove the other",
 			path, before, filepath.Base(path))
 	case kept:
@@ -228,16 +384,16 @@ func (r Repo) unlink(name string) (removed, restored bool, err error) {
 	return false, false, nil
 }
 
-// own gives a file that root made to the repository's owner, to whom git's own
-// files belong; else the owner could not change them.
-func (r Repo) own(path string) error {
-	if os.Geteuid() != 0 {
-		return nil
+// same reports whether two hooks are the same file, or links to the same place,
+// or hold the same bytes: a tool that writes its hook again after quire came
+// writes the one that is kept.
+func same(a, b string) bool {
+	ta, errA := os.Readlink(a)
+	tb, errB := os.Readlink(b)
+	if errA == nil || errB == nil {
+		return errA == nil && errB == nil && ta == tb
 	}
-	st, err := os.Stat(r.GitDir)
-	if err != nil {
-		return err
-	}
-	sys := st.Sys().(*syscall.Stat_t)
-	return os.Lchown(path, int(sys.Uid), int(sys.Gid))
+	da, errA := os.ReadFile(a)
+	db, errB := os.ReadFile(b)
+	return errA == nil && errB == nil && string(da) == string(db)
 }

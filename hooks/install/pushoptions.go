@@ -50,10 +50,12 @@ func (r Repo) readRecord() (*record, error) {
 func (r Repo) writeRecord(rec *record) error {
 	data, err := json.MarshalIndent(rec, "", "  ")
 	if err == nil {
-		err = replace(r.recordPath(), append(data, '\n'), 0o600)
-	}
-	if err == nil {
-		err = r.own(r.recordPath())
+		// It holds the config's bytes: as readable as that is, and to all if it is.
+		mode := fs.FileMode(0o644)
+		if st, err := os.Stat(filepath.Join(r.GitDir, "config")); err == nil {
+			mode = 0o600 | st.Mode().Perm()&0o044
+		}
+		err = WriteFile(r.recordPath(), append(data, '\n'), mode)
 	}
 	if err != nil {
 		return fmt.Errorf("record the installation: %w", err)
@@ -127,7 +129,7 @@ func (r Repo) restoreConfig(rec *record) (changed bool, err error) {
 	case bytes.Equal(now, rec.ConfigBefore):
 		return false, nil
 	case digest(now) == rec.ConfigAfter:
-		err = replace(config, rec.ConfigBefore, st.Mode().Perm())
+		err = WriteFile(config, rec.ConfigBefore, st.Mode().Perm())
 	case rec.ValueBefore != "":
 		_, err = git(r.GitDir, "config", "--local", pushOptionsKey, rec.ValueBefore)
 	default:
@@ -163,9 +165,9 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// replace writes a file anew: temporary name, sync, rename, sync of the
+// WriteFile writes a file anew: temporary name, sync, rename, sync of the
 // directory.
-func replace(path string, data []byte, mode fs.FileMode) error {
+func WriteFile(path string, data []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".quire-")
 	if err != nil {

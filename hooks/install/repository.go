@@ -8,12 +8,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
+
+	"quire/internal/account"
+	"quire/internal/runner"
 )
 
 // Repo is a repository as the installer sees it.
 type Repo struct {
 	GitDir   string // absolute, links resolved; of the repository, not of a linked worktree
-	HooksDir string // where git looks for its hooks
+	HooksDir string // where git looks for its hooks; links resolved if it is there
+	Owner    int    // who owns GitDir
 
 	// Elsewhere is set when core.hooksPath comes from a configuration outside
 	// the repository; it names that configuration's scope. Then HooksDir is shared with
@@ -44,13 +49,42 @@ func Find(path string) (Repo, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return Repo{}, fmt.Errorf("find repository: %w", err)
 	}
-	r := Repo{GitDir: dir, HooksDir: hooksDir}
+	if real, err := filepath.EvalSymlinks(hooksDir); err == nil {
+		hooksDir = real // several repositories may share it
+	}
+	r := Repo{GitDir: dir, HooksDir: filepath.Clean(hooksDir)}
+	st, err := os.Stat(dir)
+	if err != nil {
+		return Repo{}, fmt.Errorf("find repository: %w", err)
+	}
+	r.Owner = int(st.Sys().(*syscall.Stat_t).Uid)
 	if out, err := git(r.GitDir, "config", "--show-scope", "--get", "core.hooksPath"); err == nil {
 		if scope, _, _ := strings.Cut(out, "\t"); scope != "local" && scope != "worktree" {
 			r.Elsewhere = scope
 		}
 	}
 	return r, nil
+}
+
+// Hooked reports whether pushes to the repository call our hook, and it does not
+// pass them over.
+func (r Repo) Hooked() bool {
+	who, err := runner.Of(r.GitDir)
+	return Ours(r.hook(PostReceive)) && (err != nil || !who.Off)
+}
+
+// findOwn finds a repository of this process's user; nobody else's process
+// changes anything in one.
+func findOwn(path, doing string) (Repo, error) {
+	repo, err := Find(path)
+	if err != nil {
+		return repo, err
+	}
+	if repo.Owner != os.Geteuid() {
+		owner, _ := account.ByUID(repo.Owner)
+		return repo, fmt.Errorf("%s: %s belongs to %s; become that user or root", doing, repo.GitDir, owner)
+	}
+	return repo, nil
 }
 
 // coveredElsewhere is the answer where git looks for hooks in a directory of

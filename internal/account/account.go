@@ -199,3 +199,38 @@ func (a Account) Env() []string {
 	}
 	return env
 }
+
+// Blocked is the first directory on the way to path that the user may not pass,
+// or path itself if the user may not execute (enter) it, as far as modes tell; ""
+// if there is none.
+func (a Account) Blocked(path string) (string, os.FileInfo) {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	for n := range len(parts) + 1 {
+		p := "/" + strings.Join(parts[:n], "/")
+		st, err := os.Stat(p)
+		if err != nil {
+			return "", nil
+		}
+		if !a.mayExecute(st) {
+			return p, st
+		}
+	}
+	return "", nil
+}
+
+func (a Account) mayExecute(st os.FileInfo) bool {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return true
+	}
+	perm := st.Mode().Perm()
+	switch {
+	case a.UID == 0:
+		return st.IsDir() || perm&0o111 != 0
+	case int(sys.Uid) == a.UID:
+		return perm&0o100 != 0
+	case a.In(int(sys.Gid)):
+		return perm&0o010 != 0
+	}
+	return perm&0o001 != 0
+}

@@ -60,3 +60,38 @@ func TestACommandHasNothingOfRoots(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
 }
+
+func TestWhatIsClosedToAUserIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	open := dir + "/open"
+	if err := os.MkdirAll(open+"/closed/deep", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(open+"/program", nil, 0o744); err != nil {
+		t.Fatal(err)
+	}
+	for d := dir; d != "/" && d != os.TempDir(); d = d[:strings.LastIndex(d, "/")] {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(open+"/closed", 0o750); err != nil {
+		t.Fatal(err)
+	}
+	stranger := Account{UID: 61927, GID: 61927}
+	for path, want := range map[string]string{
+		open:                    "",
+		open + "/closed/deep":   open + "/closed",
+		open + "/program":       open + "/program",
+		open + "/not-there/at":  "",
+		open + "/closed/nobody": open + "/closed",
+	} {
+		if got, _ := stranger.Blocked(path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	member := Account{UID: 61927, GID: 61927, Groups: []int{os.Getegid()}}
+	if got, _ := member.Blocked(open + "/closed/deep"); got != "" {
+		t.Errorf("a member of the group: %s", got)
+	}
+}

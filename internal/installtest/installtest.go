@@ -35,9 +35,10 @@ func Build(source string) (p *Programs, err error) {
 	if p.Prefix, err = os.MkdirTemp("", "quire-programs-"); err != nil {
 		return nil, err
 	}
+	made := p.Prefix // p is nil where there is an error to return
 	defer func() {
 		if err != nil {
-			p.Close()
+			os.RemoveAll(made)
 		}
 	}()
 	if err := os.Chmod(p.Prefix, 0o755); err != nil { // some tests push as another user

@@ -1,0 +1,127 @@
+package install
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"quire/internal/runner"
+)
+
+// WriteRunner writes down who runs a repository's pipelines. The file belongs to
+// who calls it: root's is believed in every repository, others' only in their
+// own. Everything goes by the open directory and new names, since members of a
+// shared repository's group can put links into it.
+func WriteRunner(gitDir string, who runner.Runner) error {
+	text, err := who.Text()
+	if err == nil {
+		err = writeIn(gitDir, runner.File, text)
+	}
+	if err != nil {
+		return fmt.Errorf("write down the repository's runner in %s: %w", gitDir, err)
+	}
+	return nil
+}
+
+func writeIn(dir, name string, text []byte) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	tmp := ".quire-" + rand.Text()
+	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Chmod(0o644) // whatever the umask
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = root.Rename(tmp, name)
+	}
+	if err != nil {
+		return errors.Join(err, ignoreMissing(root.Remove(tmp)))
+	}
+	d, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// MakeDrop makes the directory into which other users put pushes for the
+// runner. It belongs to the runner, so only root can make it for somebody else.
+func MakeDrop(gitDir string, uid int) error {
+	if err := makeDrop(gitDir, uid); err != nil {
+		return fmt.Errorf("make the directory for other users' pushes in %s: %w", gitDir, err)
+	}
+	return nil
+}
+
+func makeDrop(gitDir string, uid int) error {
+	root, err := os.OpenRoot(gitDir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.Mkdir(runner.Drop, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d, err := root.OpenFile(runner.Drop, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	st, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	sys := st.Sys().(*syscall.Stat_t)
+	if int(sys.Uid) != uid {
+		// Not the group: the directory's is of no use to anybody.
+		if err := d.Chown(uid, -1); err != nil {
+			return err
+		}
+	}
+	if sys.Mode&0o7777 == runner.DropMode && int(sys.Uid) == uid {
+		return nil
+	}
+	// By its number: os.FileMode has other bits, and chown takes the sticky one away.
+	return syscall.Fchmod(int(d.Fd()), runner.DropMode)
+}
+
+// forgetRunner takes away what WriteRunner and MakeDrop made. Pushes that wait
+// in the drop directory keep it there.
+func forgetRunner(gitDir string) error {
+	root, err := os.OpenRoot(gitDir)
+	if err != nil {
+		return fmt.Errorf("uninstall: %w", err)
+	}
+	defer root.Close()
+	if err := ignoreMissing(root.Remove(runner.File)); err != nil {
+		return fmt.Errorf("uninstall: %w", err)
+	}
+	if err := ignoreMissing(root.Remove(runner.Drop)); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("uninstall: %w", err)
+	}
+	return nil
+}
