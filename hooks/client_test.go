@@ -191,6 +191,46 @@ func TestKilledClientDoesNotHoldTheHook(t *testing.T) {
 	p.await("the hook to leave", func() bool { return gone(hook) })
 }
 
+// So does one that is killed alone, while receive-pack, and what stands between
+// the two, goes on waiting for the hook.
+func TestClientKilledAloneDoesNotHoldTheHook(t *testing.T) {
+	for name, between := range map[string]string{
+		"directly":         "",
+		"behind a program": "#!/bin/sh\ngit-receive-pack \"$@\"\nexit $?\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t, "")
+			args := []string{"-C", "co", "push", "-q"}
+			if between != "" {
+				program := filepath.Join(p.dir, "receive")
+				if err := os.WriteFile(program, []byte(between), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				args = append(args, "--receive-pack="+program)
+			}
+			c := &client{Cmd: p.command("git", append(args, "../project.git", "main")...)}
+			c.Stdout, c.Stderr = c, c
+			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
+			if err := takePush(p.state); err != nil {
+				t.Fatal(err)
+			}
+			if err := appendReport(p.state, "run1", "begin\n"); err != nil {
+				t.Fatal(err)
+			}
+			p.await("the report to begin", func() bool { return strings.Contains(c.shown(), "begin") })
+			hook := p.hookPID()
+			if err := syscall.Kill(c.Process.Pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			p.await("the hook to leave", func() bool { return gone(hook) })
+		})
+	}
+}
+
 // Ctrl-C reaches the whole group: client, receive-pack, hook.
 func TestCtrlCStopsWatchingOnly(t *testing.T) {
 	p := newPlace(t, "")

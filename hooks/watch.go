@@ -110,7 +110,7 @@ func (k *keeper) start() error {
 // keep looks after the worker, and after git, until ctx is done. It cancels when
 // one of them is gone for good.
 func (k *keeper) keep(ctx context.Context, cancel context.CancelCauseFunc) {
-	parent := os.Getppid()
+	parent, client := os.Getppid(), findClient()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for n := 1; ; n++ {
@@ -119,7 +119,7 @@ func (k *keeper) keep(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case <-tick.C:
 		}
-		if os.Getppid() != parent {
+		if os.Getppid() != parent || n%5 == 0 && client.gone() {
 			cancel(errClient)
 			return
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,7 +59,7 @@ func startWorker(c *config.Config, calm bool) (*os.Process, error) {
 	}
 	p, err := os.StartProcess(program, argv, &os.ProcAttr{
 		Dir:   "/",
-		Env:   workerEnv(c, os.LookupEnv),
+		Env:   c.WorkerEnv(os.LookupEnv),
 		Files: []*os.File{null, out, out},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
@@ -91,59 +90,6 @@ func Later() {
 	err := syscall.Exec(os.Args[1], os.Args[1:], os.Environ())
 	fmt.Fprintf(os.Stderr, "start quire's worker: %v\n", err)
 	os.Exit(1)
-}
-
-// inheritedNames are the variables that the worker, and what it starts, needs
-// from the machine. A job sees of them what [env] pass says.
-var inheritedNames = []string{
-	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
-	"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
-	"QUIRE_BIN", "QUIRE_CONFIG", "CREDENTIALS_DIRECTORY",
-	"QUIRE_TESTING", "QUIRE_CRASH_AT", // see event.Reached
-	"DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY",
-}
-
-// workerEnv is the worker's environment: the names above, what jobs may see,
-// and where secrets are said to be. PATH is never empty, as it is under some
-// web servers.
-func workerEnv(c *config.Config, lookup func(string) (string, bool)) []string {
-	names := append([]string(nil), inheritedNames...)
-	names = append(names, c.Env.Pass...)
-	for _, s := range c.Secrets {
-		if s.Env != "" {
-			names = append(names, s.Env)
-		}
-	}
-	seen := map[string]bool{}
-	var env []string
-	add := func(name, value string) {
-		if name == "PATH" {
-			value = withoutGitCore(value)
-		}
-		if !seen[name] {
-			seen[name] = true
-			env = append(env, name+"="+value)
-		}
-	}
-	if c.Path != "" {
-		if abs, err := filepath.Abs(c.Path); err == nil {
-			add("QUIRE_CONFIG", abs) // a relative name counts from our directory, not the worker's
-		}
-	}
-	for _, name := range names {
-		if v, ok := lookup(name); ok && !strings.HasPrefix(name, "GIT_") && (name != "PATH" || withoutGitCore(v) != "") {
-			add(name, v)
-		}
-	}
-	add("PATH", "/usr/local/bin:/usr/bin:/bin")
-	return env
-}
-
-// withoutGitCore takes out what git puts before PATH for its hooks: the directory
-// of its internal programs.
-func withoutGitCore(path string) string {
-	dirs := slices.DeleteFunc(filepath.SplitList(path), func(dir string) bool { return filepath.Base(dir) == "git-core" })
-	return strings.Join(dirs, string(filepath.ListSeparator))
 }
 
 // closeInherited marks every descriptor above standard error to be closed in

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,7 @@ and a second one leaves at once. It leaves when there was nothing to do for
 			if listening {
 				return listen(cmd.Context(), cfg, socket)
 			}
+			leaveSession()
 			return worker.Run(cmd.Context(), cfg, worker.Options{
 				Once:   once,
 				Log:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
@@ -52,6 +54,17 @@ and a second one leaves at once. It leaves when there was nothing to do for
 	cmd.Flags().StringVar(&socket, "socket", "", "with --listen: the `PATH` of the Unix socket (default: the one that systemd passes on)")
 	cmd.MarkFlagsMutuallyExclusive("once", "listen")
 	return cmd
+}
+
+// leaveSession takes from a worker that a person started by hand what other
+// workers do not have either (config.WorkerEnv).
+func leaveSession() {
+	for _, e := range os.Environ() {
+		if name, _, _ := strings.Cut(e, "="); config.OfSession(name) {
+			os.Unsetenv(name)
+		}
+	}
+	os.Setenv("LANG", config.WorkerLocale)
 }
 
 // hooked reports whether pushes to the repository call our hook.

@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"fennel":             {"fennel/vm", "fennel/luacode"},
 	"fennel/vm":          {"fennel/luacode"},
 	"fennel/luacode":     {},
-	"internal/worker":    {"internal/event", "internal/runner", "internal/store", "internal/spool", "internal/runlog", "internal/gitrepo", "internal/executor", "internal/executor/docker", "internal/notify", "internal/secret", "internal/secret/masked", "internal/wall", "mirror", "internal/config", "internal/jobfile"},
+	"internal/worker":    {"internal/checked", "internal/event", "internal/runner", "internal/store", "internal/spool", "internal/runlog", "internal/gitrepo", "internal/executor", "internal/executor/docker", "internal/notify", "internal/secret", "internal/secret/masked", "internal/wall", "mirror", "internal/config", "internal/jobfile"},
 	"internal/supervise": {"pipeline", "internal/runner", "internal/executor", "internal/executor/choose", "mirror", "internal/secret", "internal/secret/masked", "internal/store", "internal/event", "internal/gitrepo", "internal/runlog", "internal/wall", "internal/config", "internal/jobfile"},
 	"internal/executor":  {"internal/secret", "internal/checked", "internal/executor/host", "internal/executor/bwrap", "internal/executor/docker"},
 	"internal/secret":    {"internal/config", "internal/event", "internal/secret/masked", "internal/secret/internal/right", "internal/checked"},

@@ -100,7 +100,7 @@ func Start(cfg *config.Config, quire string) error {
 	}
 	defer log.Close()
 	p, err := os.StartProcess(quire, []string{quire, "worker"}, &os.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []*os.File{null, log, log}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: cfg.WorkerEnv(os.LookupEnv), Files: []*os.File{null, log, log}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
 		return fmt.Errorf("start a worker: %w", err)

@@ -3,9 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -162,7 +159,7 @@ func (w *worker) settleIntents() (found bool) {
 			w.tell("clear announced push", w.spool.Forget(name))
 			continue
 		}
-		if err != nil || pushing(p.GitDir) {
+		if err != nil || pushing(p.GitDir) && time.Since(p.At) < patience {
 			w.undecided = true
 			continue
 		}
@@ -212,41 +209,4 @@ func refsAt(repo *gitrepo.Repo) (map[string]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// pushing reports whether a push to the repository may be going on: git's
-// receive-pack, or a hook of its, is at work in there. It changes into the
-// repository (githooks(5)), so its working directory tells. Of another user's
-// process that is not to be seen, so any such counts.
-func pushing(gitDir string) bool {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return false
-	}
-	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
-			continue
-		}
-		cmdline, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if err != nil || !takesPush(string(cmdline)) {
-			continue
-		}
-		cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
-		if errors.Is(err, os.ErrNotExist) {
-			continue // ended meanwhile
-		}
-		if err != nil || cwd == gitDir || strings.HasPrefix(cwd, gitDir+"/") {
-			return true
-		}
-	}
-	return false
-}
-
-func takesPush(cmdline string) bool {
-	for _, word := range []string{"receive-pack", "post-receive", "pre-receive"} {
-		if strings.Contains(cmdline, word) {
-			return true
-		}
-	}
-	return false
 }

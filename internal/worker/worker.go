@@ -103,6 +103,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	defer w.store.Close()
 	w.tidier = newTidier(ctx, w.stir)
 	defer w.tidier.stop()
+	w.database, _ = os.Stat(store.Path(cfg.StateDir)) // if it is gone already, sameDatabase says so
 	if w.stopMirrors, err = w.keepMirrors(ctx); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
@@ -145,7 +146,9 @@ type worker struct {
 	cfg   *config.Config
 	store *store.Store
 	spool spool.Dir
-	lock  *store.Lock // nil while it was let go of
+
+	database fs.FileInfo // the file that store has open
+	lock     *store.Lock // nil while it was let go of
 
 	version version // of the configuration that cfg is
 
@@ -218,6 +221,9 @@ func (w *worker) work(ctx context.Context) error {
 		if _, err := os.Stat(w.cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("worker: the state directory %s is gone", w.cfg.StateDir)
 		}
+		if err := w.sameDatabase(); err != nil {
+			return err
+		}
 		if leave, err := w.reread(ctx); leave || err != nil {
 			return err
 		}
@@ -270,6 +276,18 @@ func (w *worker) work(ctx context.Context) error {
 			w.look(ctx)
 		}
 	}
+}
+
+// sameDatabase reports that the database was removed, or another put in its place,
+// while it is open here. What is written to it then is lost with this process, and
+// pushes that were taken with it: the next worker has to take them.
+func (w *worker) sameDatabase() error {
+	path := store.Path(w.cfg.StateDir)
+	now, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(w.database, now) {
+		return fmt.Errorf("worker: the database %s was removed or replaced while it was in use: runs under way go on and are not recorded; the next push starts a new worker", path)
+	}
+	return nil // an error that may pass: the store tells of it
 }
 
 // round does what can be done now. What goes wrong is told and tried again.
