@@ -32,7 +32,10 @@ func PostReceive(c Call) int {
 	r := &reception{call: c, term: &terminal{w: c.Stderr}}
 	recorded := r.record()
 	r.tell()
-	if recorded && r.faulty == nil {
+	switch {
+	case recorded && !r.own():
+		r.showHandedOver()
+	case recorded && r.faulty == nil:
 		r.show()
 	}
 	switch {
@@ -53,6 +56,8 @@ type reception struct {
 	faulty  error // what is wrong with the configuration; the spool may be known all the same
 	push    event.Push
 	options event.PushOptions
+
+	listener *os.File // the runner's, who has recorded the push; nil: nobody listened, or the push is our own
 
 	chainStatus int
 	errors      []string // for the pusher, in the order in which they were met
@@ -77,15 +82,15 @@ func (r *reception) record() bool {
 	}
 	event.Reached(event.StepRefLines)
 	s, possible := r.prepare()
-	announcedAlready := false
-	if possible {
+	announcedAlready, own := false, r.own()
+	if possible && own {
 		var p event.Push
 		if p, announcedAlready = announced(s); announcedAlready {
 			r.push.ID = p.ID
 		}
 	}
 	if before != "" {
-		if possible && !announcedAlready {
+		if possible && own && !announcedAlready {
 			announcedAlready = s.Intend(r.push) == nil // an error comes again below, if it lasts
 		}
 		heed()
@@ -95,6 +100,13 @@ func (r *reception) record() bool {
 		return false
 	}
 	r.push.Unwatched = r.wait() == event.WaitNone
+	if !own {
+		if err := r.handOver(); err != nil {
+			r.fail(err)
+			return false
+		}
+		return true
+	}
 	if announcedAlready {
 		err = s.Fulfil(r.push)
 	} else {
@@ -168,6 +180,16 @@ func (r *reception) prepare() (spool.Dir, bool) {
 		return "", false
 	}
 	r.conf, r.faulty = settings(r.runner)
+	if !r.own() {
+		// The file may be one that only the runner reads: how long to wait is all
+		// that it would tell.
+		if r.conf == nil || r.faulty != nil {
+			c := config.Defaults()
+			r.conf = &c
+		}
+		r.term.stall = r.conf.Hook.StallLimit.D()
+		return "", len(r.push.Updates) > 0
+	}
 	if r.conf == nil {
 		r.fail(errors.New("quire has not recorded this push, and nothing runs for it: " + firstFault(r.faulty)))
 	}

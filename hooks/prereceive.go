@@ -40,8 +40,8 @@ func (r *reception) announce() error {
 		return err
 	}
 	r.push.GitDir = gitDir
-	if r.runner, err = runner.Of(gitDir); err != nil || r.runner.Off {
-		return nil // post-receive tells
+	if r.runner, err = runner.Of(gitDir); err != nil || r.runner.Off || !r.own() {
+		return nil // post-receive tells; of a push by another user the runner learns when it is over
 	}
 	r.conf, r.faulty = settings(r.runner)
 	if r.conf == nil || len(r.push.Updates) == 0 {

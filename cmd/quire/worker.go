@@ -41,11 +41,13 @@ and a second one leaves at once. It leaves when there was nothing to do for
 				return listen(cmd.Context(), cfg, socket)
 			}
 			leaveSession()
+			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 			return worker.Run(cmd.Context(), cfg, worker.Options{
-				Once:   once,
-				Log:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
-				Hooked: hooked,
-				Kill:   func(ctx context.Context, runID string) error { return endRun(ctx, cfg, runID) },
+				Once:    once,
+				Log:     log,
+				Hooked:  hooked,
+				Dropped: dropped(cfg, log),
+				Kill:    func(ctx context.Context, runID string) error { return endRun(ctx, cfg, runID) },
 			})
 		},
 	}

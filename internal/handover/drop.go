@@ -47,6 +47,7 @@ func Drop(gitDir string, runnerUID int, id string, push []byte) (err error) {
 	// Renamed before it is synced: the directory cannot be synced by those who
 	// may not read it, and on the usual file systems a file's sync carries its
 	// name (see spool.writeDurably).
+	vouch(f, gitDir)
 	if err = f.Chmod(0o644); err == nil { // whatever the umask: the runner must read it
 		if _, err = f.Write(push); err == nil {
 			if err = syscall.Renameat(fd, tmp, fd, id); err == nil {
@@ -62,6 +63,16 @@ func Drop(gitDir string, runnerUID int, id string, push []byte) (err error) {
 		return fail(err)
 	}
 	return nil
+}
+
+// vouch gives the file to the group that may write into the repository. The
+// kernel lets only a member do so (chown(2)): that is how the runner knows of
+// members that its user database does not name. Others own the repository, or
+// may write there as anybody may.
+func vouch(f *os.File, gitDir string) {
+	if st, err := os.Stat(filepath.Join(gitDir, "objects")); err == nil {
+		f.Chown(-1, int(st.Sys().(*syscall.Stat_t).Gid))
+	}
 }
 
 // durable returns when a file and its name survive a power cut.

@@ -16,7 +16,7 @@ import (
 var mayImport = map[string][]string{
 	"hooks/post-receive": {"hooks", "internal/config"},
 	"hooks/pre-receive":  {"hooks", "internal/config"},
-	"hooks":              {"internal/event", "internal/config", "internal/spool", "internal/runlog", "internal/runner"},
+	"hooks":              {"internal/event", "internal/config", "internal/spool", "internal/runlog", "internal/runner", "internal/handover"},
 	"hooks/install":      {"hooks", "internal/runner", "internal/account"},
 	"cmd/demo":           {"mirror/forgetest"},
 	"pipeline":           {"fennel", "fennel/vm", "internal/secret", "internal/secret/masked", "internal/event", "internal/checked"},

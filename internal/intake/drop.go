@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -65,7 +66,7 @@ func (d Drops) Take(gitDir string) (t Taken, err error) {
 		if strings.HasPrefix(name, handover.DropTemporary) && young(dir, name) {
 			continue // somebody is writing it
 		}
-		f, uid, err := openDropped(dir, name)
+		f, uid, gid, err := openDropped(dir, name)
 		if err == nil && taken[uid] >= maxOfUser {
 			f.Close()
 			t.More = true
@@ -78,6 +79,7 @@ func (d Drops) Take(gitDir string) (t Taken, err error) {
 				by, _ = d.Account(uid) // one without an entry is a number, and has no groups
 				accounts[uid] = by
 			}
+			by.Groups = append(slices.Clip(by.Groups), gid) // only a member could give it to the group
 			p, err = d.read(f, gitDir, by)
 			f.Close()
 		}
@@ -167,6 +169,10 @@ func openDropDir(path string) (*os.File, error) {
 		dir.Close()
 		return nil, fmt.Errorf("the drop directory %s belongs to %s, not to the runner %s: quire install makes it anew", path, nameOf(int(st.Uid)), account.Self())
 	}
+	if st.Mode&unix.S_ISGID != 0 {
+		dir.Close()
+		return nil, fmt.Errorf("files in the drop directory %s get its group (mode %04o), which then says nothing of who put them there: quire install sets 1733", path, st.Mode&0o7777)
+	}
 	if st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0 {
 		dir.Close()
 		return nil, fmt.Errorf("in the drop directory %s others may remove files (mode %04o): quire install sets 1733", path, st.Mode&0o7777)
@@ -177,21 +183,21 @@ func openDropDir(path string) (*os.File, error) {
 // openDropped opens a dropped file and says whose it is. A file that has another
 // name elsewhere may be one that the pusher only linked here (link(2)), so its
 // owner says nothing.
-func openDropped(dir *os.File, name string) (f *os.File, uid int, err error) {
+func openDropped(dir *os.File, name string) (f *os.File, uid, gid int, err error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return nil, 0, os.ErrNotExist
+		return nil, 0, 0, os.ErrNotExist
 	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENXIO), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENODEV):
-		return nil, ownerOf(dir, name), refuse("%.100q cannot be opened: %v", name, err)
+		return nil, ownerOf(dir, name), 0, refuse("%.100q cannot be opened: %v", name, err)
 	case err != nil:
-		return nil, 0, fmt.Errorf("open %s in %s: %w", name, dir.Name(), err)
+		return nil, 0, 0, fmt.Errorf("open %s in %s: %w", name, dir.Name(), err)
 	}
 	f = os.NewFile(uintptr(fd), name)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		f.Close()
-		return nil, 0, fmt.Errorf("look at %s in %s: %w", name, dir.Name(), err)
+		return nil, 0, 0, fmt.Errorf("look at %s in %s: %w", name, dir.Name(), err)
 	}
 	uid = int(st.Uid)
 	switch {
@@ -204,9 +210,9 @@ func openDropped(dir *os.File, name string) (f *os.File, uid int, err error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, uid, err
+		return nil, uid, 0, err
 	}
-	return f, uid, nil
+	return f, uid, int(st.Gid), nil
 }
 
 func nameOf(uid int) string {

@@ -125,11 +125,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f.drops = Drops{Check: f.checker(), Spool: f.spool, Account: func(uid int) (account.Account, error) {
-		a := account.Account{UID: uid, GID: uid}
-		if uid == member {
-			a.Groups = []int{group}
-		}
-		return a, nil
+		return account.Account{UID: uid, GID: uid}, nil
 	}}
 	return f
 }

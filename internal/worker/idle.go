@@ -17,7 +17,9 @@ func (w *worker) idle(ctx context.Context) bool {
 		w.settledOld = true
 		w.settleOld(ctx)
 	}
-	if w.recover(ctx) {
+	// In this order: a ref that was moved by a push which is still in a drop
+	// directory was not moved behind our back.
+	if w.takeDropped(ctx) || w.recover(ctx) {
 		return true
 	}
 	w.collect(ctx)

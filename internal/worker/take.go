@@ -38,6 +38,19 @@ func (w *worker) take(ctx context.Context) {
 	}
 }
 
+// takeDropped brings what other users handed over into the spool.
+func (w *worker) takeDropped(ctx context.Context) (found bool) {
+	if w.Dropped == nil {
+		return false
+	}
+	known, err := w.store.Repositories(ctx)
+	if err != nil {
+		w.tell("look for pushes that were handed over", err)
+		return false
+	}
+	return w.Dropped(known)
+}
+
 // calm is how long after its hook began a push nobody watches is let alone. Git
 // takes about this long to end it (bench/push, 2 processors); a run that begins
 // meanwhile competes with it, and cost the pusher a tenth of the push.

@@ -50,6 +50,11 @@ type Options struct {
 	// is nowhere.
 	Hooked func(gitDir string) bool
 
+	// Dropped puts into the spool what users other than the runner left in the
+	// drop directories of repositories, those known by pushes among them, and
+	// reports whether there was anything; nil: nothing is looked for.
+	Dropped func(known []string) bool
+
 	// Kill ends every process and container that is left of a run whose
 	// supervisor is dead, and returns when none is.
 	Kill func(ctx context.Context, runID string) error
@@ -304,6 +309,7 @@ func (w *worker) round(ctx context.Context) {
 // look is for what nothing wakes the worker for.
 func (w *worker) look(ctx context.Context) {
 	w.remind(ctx)
+	w.takeDropped(ctx)
 	if err := w.adopt(ctx); err != nil {
 		w.tell("look for running runs", err)
 	}
