@@ -15,7 +15,7 @@ func newGCCommand() *cobra.Command {
 		Use:   "gc",
 		Short: "Remove what retention does not keep",
 		Long: `Remove runs beyond [retention] with their logs, workspaces whose deletion
-failed, and files that belong to no run. Workers do the same by themselves after
+failed, files that belong to no run, and caches of refs that are gone. Workers do the same by themselves after
 runs. A run that somebody follows stays.`,
 		Example: "  quire gc",
 		Args:    cobra.NoArgs,
@@ -32,11 +32,11 @@ runs. A run that somebody follows stays.`,
 			}
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), map[string]int{
-					"runs": c.Runs, "pushes": c.Pushes, "workspaces": c.Workspaces, "leftovers": c.Leftovers, "errors": len(c.Errors),
+					"runs": c.Runs, "pushes": c.Pushes, "workspaces": c.Workspaces, "leftovers": c.Leftovers, "caches": c.Caches, "errors": len(c.Errors),
 				})
 			} else {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %s, %s, %s, %s\n",
-					counted(c.Runs, "run"), counted(c.Pushes, "empty push record"), counted(c.Workspaces, "workspace"), counted(c.Leftovers, "leftover"))
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %s, %s, %s, %s, %s\n",
+					counted(c.Runs, "run"), counted(c.Pushes, "empty push record"), counted(c.Workspaces, "workspace"), counted(c.Leftovers, "leftover"), counted(c.Caches, "cache"))
 			}
 			if err == nil && len(c.Errors) > 0 {
 				err = failedError{error: errors.Join(c.Errors...)}

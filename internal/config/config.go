@@ -34,6 +34,7 @@ type Config struct {
 	Log       Log               `toml:"log"`
 	Eval      Eval              `toml:"eval"`
 	Retention Retention         `toml:"retention"`
+	Cache     Cache             `toml:"cache"`
 	Executor  Executor          `toml:"executor"`
 	Limits    Limits            `toml:"limits"`
 	Web       Web               `toml:"web"`
@@ -73,6 +74,12 @@ type Eval struct {
 type Retention struct {
 	Runs int      `toml:"runs"` // this many newest finished runs; 0: all
 	Age  Duration `toml:"age"`  // and none older; 0: any age
+}
+
+// Cache bounds the directories that pipelines keep between runs.
+type Cache struct {
+	Seed Size `toml:"seed"` // the most that a new branch's first run copies of the default branch's; 0: nothing
+	Keep Size `toml:"keep"` // of all other branches of a repository together, after a run; 0: no bound
 }
 
 // Executor says where commands run.
@@ -187,6 +194,7 @@ func Defaults() Config {
 		Log:            Log{MaxBytes: 64 << 20},
 		Eval:           Eval{Timeout: Duration(10 * time.Second), Memory: 512 << 20},
 		Retention:      Retention{Runs: 200, Age: Duration(90 * 24 * time.Hour)},
+		Cache:          Cache{Seed: 1 << 30, Keep: 10 << 30},
 		Executor:       Executor{Default: "host"},
 		Mirroring:      Mirroring{AllowURLs: []string{"https://", "http://", "ssh://"}},
 		Limits:         Limits{Artifacts: 1 << 30},

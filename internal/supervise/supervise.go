@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"quire/internal/cache"
 	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/executor"
@@ -99,6 +100,7 @@ func Run(ctx context.Context, cfg *config.Config, runID string) error {
 	listening.Wait()
 	cancel(nil)
 	s.removeWorkspace()
+	s.closeCache()
 	lock.Remove()
 	return nil
 }
@@ -139,6 +141,7 @@ type supervision struct {
 	mu       sync.Mutex // guards what the watchdog may meet half made
 	repo     *gitrepo.Repo
 	exec     executor.Executor
+	cache    *cache.Domain // nil: the pipeline has none
 	world    *world
 	pipeline *pipeline.Pipeline
 	ended    map[string]pipeline.JobResult // jobs that are over, by id

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"quire/internal/cache"
 	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/jobfile"
@@ -25,6 +26,7 @@ type Collected struct {
 	Pushes     int
 	Workspaces int
 	Leftovers  int // run directories and locks that no run belongs to
+	Caches     int // domains of caches
 	Errors     []error
 }
 
@@ -46,6 +48,7 @@ func Collect(ctx context.Context, cfg *config.Config, st *store.Store) (Collecte
 	if err := c.leftovers(ctx, cfg, st); err != nil {
 		return c, err
 	}
+	c.allCaches(ctx, cfg)
 	c.try(spool.Dir(cfg.StateDir).Clean(time.Hour))
 	return c, nil
 }
@@ -190,6 +193,7 @@ func (w *worker) collect(ctx context.Context) {
 		w.tidier.add("remove old runs", func(ctx context.Context) error {
 			var c Collected
 			c.try(c.repository(ctx, cfg, st, gitDir))
+			c.caches(ctx, cfg, cache.Of(cfg.StateDir, gitDir))
 			return errors.Join(c.Errors...)
 		})
 	}
