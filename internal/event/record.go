@@ -17,8 +17,19 @@ const (
 	MirrorRef        RecordType = "mirror_ref" // one ref's result at a target
 	GuardReleased    RecordType = "guard_released"
 	ContainerStopped RecordType = "container_stopped"
+	EventsCut        RecordType = "events_cut"   // the file is full: from here on only how jobs and the run end
 	RunFinished      RecordType = "run_finished" // always the last line
 )
+
+// Needed reports whether an event is written though the file is full. There is a
+// bounded number of each.
+func (t RecordType) Needed() bool {
+	switch t {
+	case RunStarted, GuardReleased, ContainerStopped, EventsCut, RunFinished:
+		return true
+	}
+	return false
+}
 
 // Record is a line of runs/ID/events.jsonl. Fields that a type does not use are
 // left out. What the pipeline or its commands said is masked; jobs are called as the

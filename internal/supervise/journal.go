@@ -45,7 +45,7 @@ func openJournal(dir runlog.Dir, red *secret.Redactor, r event.Run, st *store.St
 		push.Close()
 		return nil, err
 	}
-	j := &journal{dir: dir, red: red, events: events, push: push}
+	j := &journal{dir: dir, red: red, events: events.Bound(runlog.MaxEvents), push: push.Bound(runlog.MaxReport)}
 	j.report = runlog.Report{Number: r.Number, Ref: j.mask(event.ShortRef(r.Ref)), OID: j.mask(event.ShortOID(r.New))}
 	if st != nil {
 		j.rows = newRows(st, r.ID, red, j.note)
@@ -98,13 +98,15 @@ func (j *journal) say(text masked.Text) {
 	}
 }
 
-func (j *journal) print(text masked.Text) {
+func (j *journal) print(text masked.Text) { j.printBy(j.push.Line, text) }
+
+func (j *journal) printBy(add func(masked.Text) error, text masked.Text) {
 	if text.IsZero() {
 		return
 	}
 	// Masked again after rendering: what was two pieces may read as one here.
 	text = j.red.Again(text)
-	j.note(j.push.Line(text))
+	j.note(add(text))
 	if j.echo != nil {
 		io.WriteString(j.echo, text.String()) // somebody's terminal: nothing hangs on it
 	}
@@ -128,7 +130,7 @@ func (j *journal) command(c event.Command) {
 func (j *journal) end(line masked.Text, last event.Record) error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
-	j.print(line)
+	j.printBy(j.push.LastLine, line)
 	j.write(last)
 	j.over = true
 	return errors.Join(j.events.Close(), j.push.Close())

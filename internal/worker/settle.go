@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -115,7 +116,7 @@ func (w *worker) settleRunning(ctx context.Context, r event.Run) error {
 func (w *worker) lastWord(d runlog.Dir, r event.Run) (runlog.Outcome, error) {
 	out := runlog.Outcome{Run: r.ID, Number: r.Number, State: event.RunOrphaned,
 		Reason: masked.Const("its supervisor died; what it had started was ended"), FinishedAt: time.Now().UTC()}
-	records, err := d.Records()
+	first, last, err := d.Ends()
 	if err != nil {
 		return out, err
 	}
@@ -129,10 +130,9 @@ func (w *worker) lastWord(d runlog.Dir, r event.Run) (runlog.Outcome, error) {
 		}
 		out.Jobs = append(out.Jobs, runlog.JobOutcome{ID: j.ID, State: j.State, Attempt: j.Attempt, Reason: j.Reason, Duration: j.Duration})
 	}
-	if n := len(records); n > 0 {
-		last := records[n-1]
+	if last.Type != "" {
 		// How long it took until it was last heard of.
-		out.Duration = time.Duration(max(0, last.AtMS-records[0].AtMS)) * time.Millisecond
+		out.Duration = time.Duration(max(0, last.AtMS-first.AtMS)) * time.Millisecond
 		if last.Type == event.RunFinished {
 			out.State, out.Reason, out.Duration = event.RunState(last.State), last.Reason, time.Duration(last.DurationMS)*time.Millisecond
 			out.FinishedAt = time.UnixMilli(last.AtMS).UTC()
@@ -147,16 +147,16 @@ func publish(d runlog.Dir, r event.Run, out runlog.Outcome) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return fmt.Errorf("end run %d: %w", r.Number, err)
 	}
-	said, err := os.ReadFile(d.PushLog())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	said, err := endOf(d.PushLog())
+	if err != nil {
 		return fmt.Errorf("end run %d: %w", r.Number, err)
 	}
-	if !endSaid(string(said), r.Number) {
+	if !endSaid(said, r.Number) {
 		a, err := runlog.Append(d.PushLog())
 		if err != nil {
 			return fmt.Errorf("end run %d: %w", r.Number, err)
 		}
-		err = a.Line(report(r).End(out.State, out.Duration, out.Reason, nil))
+		err = a.LastLine(report(r).End(out.State, out.Duration, out.Reason, nil))
 		if cerr := a.Close(); err == nil {
 			err = cerr
 		}
@@ -164,11 +164,11 @@ func publish(d runlog.Dir, r event.Run, out runlog.Outcome) error {
 			return fmt.Errorf("end run %d: %w", r.Number, err)
 		}
 	}
-	records, err := d.Records()
+	_, last, err := d.Ends()
 	if err != nil {
 		return err
 	}
-	if n := len(records); n == 0 || records[n-1].Type != event.RunFinished {
+	if last.Type != event.RunFinished {
 		a, err := runlog.Append(d.Events())
 		if err != nil {
 			return fmt.Errorf("end run %d: %w", r.Number, err)
@@ -183,6 +183,25 @@ func publish(d runlog.Dir, r event.Run, out runlog.Outcome) error {
 		}
 	}
 	return d.WriteOutcome(out)
+}
+
+// endOf is the end of a file, as much as a last line takes; "" if there is none.
+func endOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	const most = 64 << 10
+	end, err := io.ReadAll(io.NewSectionReader(f, max(0, st.Size()-most), most))
+	return string(end), err
 }
 
 // endSaid reports whether a report has its last line.
