@@ -1,7 +1,6 @@
 package gitrepo
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -10,29 +9,30 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 )
 
-// gitPlumbing reads with git itself: one long-lived `git cat-file --batch` for
-// objects, started at the first reading, and short commands for the rest.
+// gitPlumbing reads with git itself: one long-lived `git cat-file` for objects,
+// started at the first reading, and short commands for the rest. Each is held to
+// childMemory and childTime.
 type gitPlumbing struct {
 	gitDir string
-	batch  *batch // nil until needed, and after it died
+	memory uint64               // what each git may take
+	asked  map[catMode]*catFile // by mode; missing until needed, and after one died
 }
 
 func openPlumbing(gitDir string) (source, error) {
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, fmt.Errorf("open repository %s: %w; install git 2.31 or newer", gitDir, err)
 	}
-	return &gitPlumbing{gitDir: gitDir}, nil
+	return &gitPlumbing{gitDir: gitDir, memory: childMemory, asked: map[catMode]*catFile{}}, nil
 }
 
 // command is a git that sees the repository and nothing else: neither a user's
-// nor the system's configuration, no replacement objects (go-git knows none,
-// and a run must see what was pushed), and none of the GIT_* variables with
-// which a hook is started. Nor does it reach for the network: what a partial
-// clone lacks is missing (GIT_NO_LAZY_FETCH is git 2.45; the protocol list does
-// the same for those before).
+// nor the system's configuration, no replacement objects (a run must see what was
+// pushed), and none of the GIT_* variables with which a hook is started. Nor does
+// it reach for the network: what a partial clone lacks is missing
+// (GIT_NO_LAZY_FETCH is git 2.45; the protocol list does the same for those
+// before).
 func (s *gitPlumbing) command(args ...string) *exec.Cmd {
 	c := exec.Command("git", args...)
 	c.Env = []string{
@@ -44,160 +44,127 @@ func (s *gitPlumbing) command(args ...string) *exec.Cmd {
 	return c
 }
 
-// batch is a running `git cat-file --batch`.
-type batch struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	stderr lockedBuffer
-}
-
-// lockedBuffer is standard error, written by os/exec's goroutine while the
-// child runs.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.buf.Len() < 8<<10 {
-		b.buf.Write(p)
-	}
-	return len(p), nil
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func (s *gitPlumbing) start() (*batch, error) {
-	if s.batch != nil {
-		return s.batch, nil
-	}
-	b := &batch{cmd: s.command("cat-file", "--batch")}
-	b.cmd.Stderr = &b.stderr
-	in, err := b.cmd.StdinPipe()
+func (s *gitPlumbing) stat(oid string) (kind string, size int64, err error) {
+	c, err := s.ask(catInfo, oid)
 	if err != nil {
-		return nil, err
+		return "", 0, err
 	}
-	out, err := b.cmd.StdoutPipe()
+	return s.answer(c, oid)
+}
+
+func (s *gitPlumbing) object(oid string) (kind string, data []byte, err error) {
+	kind, size, err := s.stat(oid)
+	if err == nil {
+		err = sized(oid, kind, size)
+	}
 	if err != nil {
-		return nil, err
+		return kind, nil, err
 	}
-	if err := b.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("git cat-file: %w", err)
+	c, err := s.ask(catContents, oid)
+	if err != nil {
+		return "", nil, err
 	}
-	b.in, b.out = in, bufio.NewReaderSize(out, 64<<10)
-	s.batch = b
-	return b, nil
+	if kind, size, err = s.answer(c, oid); err != nil {
+		return "", nil, err
+	}
+	if err := sized(oid, kind, size); err != nil { // it cannot have changed; but it is what is allocated
+		return "", nil, s.died(c, oid, err)
+	}
+	data = make([]byte, size+1) // and a newline
+	if _, err := io.ReadFull(c.out, data); err != nil {
+		return "", nil, s.died(c, oid, err)
+	}
+	return kind, data[:size], nil
 }
 
-// died ends a child that broke off and says why; the next reading starts
-// another.
-func (s *gitPlumbing) died(cause error) error {
-	b := s.batch
-	s.batch = nil
-	b.in.Close()
-	b.cmd.Process.Kill()
-	b.cmd.Wait() // the reason is on standard error; the kill's status is ours
-	if said := firstFatal(b.stderr.String()); said != "" {
-		return errors.New(said)
-	}
-	return fmt.Errorf("git cat-file: %w", cause)
-}
-
-// firstFatal is git's own reason: its last fatal line, else its first.
-func firstFatal(stderr string) string {
-	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if said, ok := strings.CutPrefix(lines[i], "fatal: "); ok {
-			return said
+// sizes asks for many at once. What is asked and what is answered of so many fits
+// into the two pipes, so neither side waits for the other.
+func (s *gitPlumbing) sizes(oids []string) ([]int64, error) {
+	const atOnce = 256
+	out := make([]int64, 0, len(oids))
+	for len(oids) > 0 {
+		some := oids[:min(len(oids), atOnce)]
+		oids = oids[len(some):]
+		c, err := s.ask(catInfo, some...)
+		if err != nil {
+			return nil, err
+		}
+		for _, oid := range some {
+			_, size, err := s.answer(c, oid)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, size)
 		}
 	}
-	return strings.TrimPrefix(lines[0], "error: ")
+	return out, nil
 }
 
-func (s *gitPlumbing) object(oid string) (kind string, data []byte, size int64, err error) {
-	b, err := s.start()
+// answer reads the line that git says of an object.
+func (s *gitPlumbing) answer(c *catFile, oid string) (kind string, size int64, err error) {
+	head, err := c.out.ReadString('\n')
 	if err != nil {
-		return "", nil, 0, err
-	}
-	if _, err := io.WriteString(b.in, oid+"\n"); err != nil {
-		return "", nil, 0, s.died(err)
-	}
-	head, err := b.out.ReadString('\n')
-	if err != nil {
-		if err = s.died(err); notHere(err.Error()) {
-			err = fmt.Errorf("%.12s: %w", oid, ErrNotFound)
-		}
-		return "", nil, 0, err
+		return "", 0, s.died(c, oid, err)
 	}
 	// "OID type size", or "OID missing".
 	f := strings.Fields(head)
 	if len(f) == 2 && f[1] == "missing" {
 		// A corrupt loose object is called missing too, with the truth on
 		// standard error; end the child to be sure to have all of it.
-		return "", nil, 0, s.missing(oid)
+		return "", 0, s.missing(c, oid)
 	}
 	if len(f) != 3 {
-		return "", nil, 0, s.died(fmt.Errorf("unexpected answer %q", head))
+		return "", 0, s.died(c, oid, fmt.Errorf("unexpected answer %q", head))
 	}
 	if size, err = strconv.ParseInt(f[2], 10, 64); err != nil {
-		return "", nil, 0, s.died(fmt.Errorf("unexpected answer %q", head))
+		return "", 0, s.died(c, oid, fmt.Errorf("unexpected answer %q", head))
 	}
-	if size > MaxFile {
-		if _, err := io.CopyN(io.Discard, b.out, size+1); err != nil {
-			return "", nil, 0, s.died(err)
-		}
-		return f[1], nil, size, nil
-	}
-	data = make([]byte, size+1)
-	if _, err := io.ReadFull(b.out, data); err != nil {
-		return "", nil, 0, s.died(err)
-	}
-	return f[1], data[:size], size, nil
-}
-
-func (s *gitPlumbing) missing(oid string) error {
-	b := s.batch
-	s.batch = nil
-	b.in.Close()
-	io.Copy(io.Discard, b.out)
-	b.cmd.Wait()
-	said := firstFatal(b.stderr.String())
-	if said != "" && !notHere(said) {
-		return fmt.Errorf("object %.12s is corrupt: %s", oid, said)
-	}
-	return fmt.Errorf("%.12s: %w", oid, ErrNotFound)
-}
-
-// notHere reports git's words for an object that only the remote of a partial
-// clone has.
-func notHere(said string) bool {
-	return strings.Contains(said, "promisor remote") || strings.Contains(said, "lazy fetching disabled") ||
-		strings.HasPrefix(said, "transport ")
+	return f[1], size, nil
 }
 
 // output is a short command's standard output; its exit status beside it, as
 // some answer with that.
 func (s *gitPlumbing) output(stdin string, args ...string) (string, int, error) {
+	var out bytes.Buffer
+	code, err := s.run(stdin, func(from io.Reader) error {
+		_, err := out.ReadFrom(io.LimitReader(from, maxDirect))
+		return err
+	}, args...)
+	return out.String(), code, err
+}
+
+// run is a short command whose output is read as it comes. If read does not read
+// it to its end, git is ended.
+func (s *gitPlumbing) run(stdin string, read func(io.Reader) error, args ...string) (int, error) {
 	c := s.command(args...)
-	c.Stdin = strings.NewReader(stdin)
-	var stderr bytes.Buffer
+	if stdin != "" {
+		c.Stdin = strings.NewReader(stdin)
+	}
+	var stderr boundedBuffer
 	c.Stderr = &stderr
-	out, err := c.Output()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return -1, err
+	}
+	if err := s.startHeld(c); err != nil {
+		return -1, fmt.Errorf("git %s: %w", args[0], err)
+	}
+	readErr := read(out)
+	out.Close() // git ends of it, if there is more
+	err = c.Wait()
+	if readErr != nil {
+		return -1, readErr
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		if said := firstFatal(stderr.String()); said != "" {
-			return string(out), exit.ExitCode(), fmt.Errorf("git %s: %s", args[0], said)
+		if said := stderr.String(); said != "" {
+			err = fmt.Errorf("git %s: %w", args[0], s.meaning(said))
+		} else {
+			err = fmt.Errorf("git %s: %s", args[0], exit.ProcessState)
 		}
-		return string(out), exit.ExitCode(), fmt.Errorf("git %s: exit status %d", args[0], exit.ExitCode())
+		return exit.ExitCode(), err
 	}
-	return string(out), 0, err
+	return 0, err
 }
 
 func (s *gitPlumbing) resolve(ref string) (string, bool, error) {
@@ -214,19 +181,20 @@ func (s *gitPlumbing) resolve(ref string) (string, bool, error) {
 	return oid, err == nil, err
 }
 
-func (s *gitPlumbing) refs(prefix string) ([]Ref, error) {
-	out, _, err := s.output("", "for-each-ref", "--format=%(objectname) %(refname)")
-	if err != nil {
-		return nil, err
+func (s *gitPlumbing) refs(prefix string, each func(Ref) error) error {
+	args := []string{"for-each-ref", "--format=%(objectname) %(refname)"}
+	if strings.HasSuffix(prefix, "/") {
+		args = append(args, prefix)
 	}
-	var refs []Ref
-	for line := range strings.Lines(out) {
-		oid, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if ok && strings.HasPrefix(name, prefix) {
-			refs = append(refs, Ref{name, oid})
-		}
-	}
-	return refs, nil
+	_, err := s.run("", func(out io.Reader) error {
+		return eachLine(out, func(line string) error {
+			if oid, name, ok := strings.Cut(line, " "); ok && strings.HasPrefix(name, prefix) {
+				return each(Ref{name, oid})
+			}
+			return nil
+		})
+	}, args...)
+	return err
 }
 
 func (s *gitPlumbing) head() (string, error) {
@@ -248,7 +216,7 @@ func (s *gitPlumbing) isAncestor(ancestor, descendant string) (bool, error) {
 func (s *gitPlumbing) createTag(name, target string, note *Annotation) (string, error) {
 	oid := target
 	if note != nil {
-		out, _, err := s.output(string(tagText(name, target, note)), "mktag")
+		out, _, err := s.output(tagText(name, target, note), "mktag")
 		if err != nil {
 			return "", err
 		}
@@ -266,15 +234,12 @@ func (s *gitPlumbing) createTag(name, target string, note *Annotation) (string, 
 }
 
 func (s *gitPlumbing) close() error {
-	if s.batch == nil {
-		return nil
+	var errs []error
+	for mode, c := range s.asked {
+		delete(s.asked, mode)
+		if err := c.end(); err != nil {
+			errs = append(errs, fmt.Errorf("git cat-file: %w", err))
+		}
 	}
-	b := s.batch
-	s.batch = nil
-	b.in.Close()
-	io.Copy(io.Discard, b.out)
-	if err := b.cmd.Wait(); err != nil {
-		return fmt.Errorf("git cat-file: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -1,14 +1,15 @@
 // Package gitrepo reads the commits, files and refs of a bare repository, and
 // makes tags in it.
 //
-// There are two ways to the objects, and Open chooses. go-git reads in this
-// process, without starting anything, but loads every pack index into memory
-// first (97 ms and 48 MB at 445,000 objects) and knows neither SHA-256, reftable,
-// partial clones nor worktreeConfig. Git's own plumbing, `git cat-file --batch`,
-// costs one child (some 2 ms) and reads everything that the git beside it reads.
-// So: go-git where the indexes are small and the repository plain, the plumbing
-// for the rest, and the plumbing also when go-git stumbles (a repack moved the
-// packs away under it; an object is corrupt and git's message says it better).
+// There are two ways to a repository, and Open chooses. Its files are read in this
+// process, without starting anything, where they are plain: small objects, loose
+// or in packs, and refs that are files. Git's own plumbing, `git cat-file`, costs
+// a child (some 2 ms) and reads everything that the git beside it reads: SHA-256,
+// reftable, alternates, partial clones, large objects, and what is damaged, which
+// git's message says better.
+//
+// Either way the size of an object is asked before it is read, and bounds.go says
+// how much that may be. Git itself is held to a bound of memory.
 //
 // It does not push, fetch, check out, or move any branch.
 package gitrepo
@@ -22,10 +23,6 @@ import (
 	"sync"
 )
 
-// MaxFile is the largest file, in bytes, that File returns. What is read here is
-// source text; a larger blob is an error, not memory.
-const MaxFile = 32 << 20
-
 // ErrNotFound is wrapped by the error for an object that the repository does
 // not hold.
 var ErrNotFound = errors.New("no such object")
@@ -33,19 +30,22 @@ var ErrNotFound = errors.New("no such object")
 // Repo is one open repository. It may be used from several goroutines at once.
 type Repo struct {
 	gitDir string
-	mu     sync.Mutex // src, and the one child behind it
+	mu     sync.Mutex // src, and the children behind it
 	src    source
-	spare  func() (source, error) // the plumbing, for when src stumbles; nil once used
+	spare  func() (source, error) // the plumbing, for what src does not read; nil once used
 }
 
-// source is the raw repository, as go-git or git's plumbing shows it. What
+// source is the raw repository, read from its files or by git's plumbing. What
 // commits, trees and tags mean is read in one place, from the bytes.
 type source interface {
-	// object returns the object's type ("commit", "tree", "blob", "tag") and
-	// content. Above MaxFile bytes the content is nil and the size tells.
-	object(oid string) (kind string, data []byte, size int64, err error)
+	// stat returns the object's type ("commit", "tree", "blob", "tag") and size.
+	stat(oid string) (kind string, size int64, err error)
+	sizes(oids []string) ([]int64, error)
+	// object returns the object's type and content, or a *TooLargeError if it has
+	// more bytes than are read of its type.
+	object(oid string) (kind string, data []byte, err error)
 	resolve(ref string) (oid string, found bool, err error)
-	refs(prefix string) ([]Ref, error)
+	refs(prefix string, each func(Ref) error) error
 	head() (string, error)
 	isAncestor(ancestor, descendant string) (bool, error)
 	createTag(name, target string, note *Annotation) (string, error)
@@ -65,10 +65,8 @@ func Open(gitDir string) (*Repo, error) {
 		return nil, err
 	}
 	plumbing := func() (source, error) { return openPlumbing(gitDir) }
-	if cheapForGoGit(gitDir) {
-		if src, err := openGoGit(gitDir); err == nil {
-			return &Repo{gitDir: gitDir, src: src, spare: plumbing}, nil
-		}
+	if src, err := openDirect(gitDir); err == nil {
+		return &Repo{gitDir: gitDir, src: src, spare: plumbing}, nil
 	}
 	src, err := plumbing()
 	if err != nil {
@@ -100,11 +98,11 @@ func (r *Repo) Close() error {
 	return r.src.close()
 }
 
-// do runs one reading and, if go-git could not do it, the same with git's
-// plumbing, which stays in use from then on. The caller holds r.mu.
+// do runs one reading and, if it could not be done from the files, the same with
+// git's plumbing, which stays in use from then on. The caller holds r.mu.
 func (r *Repo) do(read func(source) error) error {
 	err := read(r.src)
-	if err == nil || r.spare == nil {
+	if err == nil || r.spare == nil || errors.Is(err, ErrTooLarge) {
 		return err
 	}
 	next, openErr := r.spare()
@@ -144,19 +142,43 @@ func (r *Repo) ResolveRef(name string) (oid string, found bool, err error) {
 }
 
 // Refs lists the refs whose full names start with prefix ("refs/" for all),
-// sorted by name. Symbolic refs below refs/ are shown as what they point at.
+// sorted by name, at most MaxRefs. Symbolic refs below refs/ are shown as what
+// they point at.
 func (r *Repo) Refs(prefix string) ([]Ref, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var out []Ref
-	err := r.do(func(s source) (err error) {
-		out, err = s.refs(prefix)
-		return err
+	err := r.EachRef(prefix, func(ref Ref) error {
+		if len(out) == MaxRefs {
+			return &TooLargeError{What: "the list of refs", Size: -1, Bound: MaxRefs, Unit: "refs"}
+		}
+		out = append(out, ref)
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list refs: %w", err)
+		return nil, err
 	}
 	return out, nil
+}
+
+// EachRef is Refs for any number of refs: each is called for one after the
+// other, and ends it with an error. It must not use the repository.
+func (r *Repo) EachRef(prefix string, each func(Ref) error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var theirs error // of each
+	err := r.do(func(s source) error {
+		err := s.refs(prefix, func(ref Ref) error {
+			theirs = each(ref)
+			return theirs
+		})
+		if theirs != nil {
+			return nil // it began, so nobody else need try
+		}
+		return err
+	})
+	if err = errors.Join(theirs, err); err != nil {
+		return fmt.Errorf("list refs: %w", err)
+	}
+	return nil
 }
 
 // DefaultBranch is the full name of the branch that HEAD names, born or not;

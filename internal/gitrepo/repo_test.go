@@ -123,21 +123,21 @@ var variants = []struct {
 	name  string
 	init  []string
 	shape func(t testing.TB, dir string) string // returns the directory to open
-	goGit bool                                  // go-git reads it, and Open lets it
+	plain bool                                  // it is read from its files
 }{
-	{name: "packed", goGit: true, shape: func(t testing.TB, dir string) string {
+	{name: "packed", plain: true, shape: func(t testing.TB, dir string) string {
 		runGit(t, dir, "gc", "-q", "--aggressive")
 		runGit(t, dir, "pack-refs", "--all")
 		return dir
 	}},
-	{name: "loose", goGit: true, shape: func(t testing.TB, dir string) string {
+	{name: "loose", plain: true, shape: func(t testing.TB, dir string) string {
 		unpack(t, dir)
 		refs := runGit(t, dir, "for-each-ref", "--format=update %(refname) %(objectname)")
 		os.Remove(filepath.Join(dir, "packed-refs"))
 		gitIn(t, dir, refs+"\n", "update-ref", "--stdin")
 		return dir
 	}},
-	{name: "checkout", goGit: true, shape: func(t testing.TB, dir string) string {
+	{name: "checkout", plain: true, shape: func(t testing.TB, dir string) string {
 		return filepath.Join(filepath.Dir(dir), "work", ".git")
 	}},
 	{name: "sha256", init: []string{"--object-format=sha256"}, shape: func(t testing.TB, dir string) string { return dir }},
@@ -172,12 +172,12 @@ func each(t *testing.T, test func(t *testing.T, r *Repo, f fixture)) {
 			t.Parallel()
 			f := newFixture(t, v.init...)
 			f.dir = v.shape(t, f.dir)
-			if got := cheapForGoGit(f.dir); got != v.goGit {
-				t.Errorf("cheapForGoGit = %v, want %v", got, v.goGit)
+			if _, err := openDirect(f.dir); (err == nil) != v.plain {
+				t.Errorf("openDirect: %v, want it to succeed: %v", err, v.plain)
 			}
 			open := map[string]func(string) (source, error){"plumbing": openPlumbing}
-			if v.goGit {
-				open["go-git"] = openGoGit
+			if v.plain {
+				open["direct"] = openDirect
 			}
 			for name, openSource := range open {
 				t.Run(name, func(t *testing.T) {
@@ -185,7 +185,7 @@ func each(t *testing.T, test func(t *testing.T, r *Repo, f fixture)) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					r := &Repo{gitDir: f.dir, src: src}
+					r := &Repo{gitDir: f.dir, src: src, spare: func() (source, error) { return openPlumbing(f.dir) }}
 					defer func() {
 						if err := r.Close(); err != nil {
 							t.Error(err)
@@ -362,7 +362,7 @@ func TestUnbornAndDetachedHead(t *testing.T) {
 	runGit(t, t.TempDir(), "init", "-q", "--bare", "-b", "trunk", dir)
 	f := newFixture(t)
 	runGit(t, f.dir, "update-ref", "--no-deref", "HEAD", f.first)
-	for name, open := range map[string]func(string) (source, error){"go-git": openGoGit, "plumbing": openPlumbing} {
+	for name, open := range map[string]func(string) (source, error){"direct": openDirect, "plumbing": openPlumbing} {
 		src, err := open(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -455,17 +455,12 @@ func TestCreateTagAtOnce(t *testing.T) {
 	made := make([]bool, 12)
 	errs := make([]error, len(made))
 	for i := range made {
-		open := openGoGit
-		if i%2 == 1 {
-			open = openPlumbing
-		}
 		wg.Go(func() {
-			src, err := open(f.dir)
+			r, err := Open(f.dir)
 			if err != nil {
 				errs[i] = err
 				return
 			}
-			r := &Repo{gitDir: f.dir, src: src}
 			defer r.Close()
 			for {
 				_, made[i], errs[i] = r.CreateTag("v9", f.second, nil)
@@ -515,7 +510,7 @@ func TestRepackUnderneath(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, ok := r.src.(*goGit); !ok {
+	if _, ok := r.src.(*direct); !ok {
 		t.Fatalf("opened as %T", r.src)
 	}
 	if _, err := r.Commit(f.first); err != nil {
@@ -566,8 +561,8 @@ func TestCorruptObjects(t *testing.T) {
 						src, err := openPlumbing(f.dir)
 						return &Repo{gitDir: f.dir, src: src}, err
 					},
-					"go-git": func() (*Repo, error) {
-						src, err := openGoGit(f.dir)
+					"direct": func() (*Repo, error) {
+						src, err := openDirect(f.dir)
 						return &Repo{gitDir: f.dir, src: src}, err
 					},
 				} {

@@ -53,7 +53,10 @@ func (r *Repo) CreateTag(name, commit string, note *Annotation) (oid string, cre
 		dated.Tagger.When = time.Now()
 		note = &dated
 	}
-	oid, err = r.src.createTag(name, c.OID, note)
+	err = r.do(func(s source) (err error) {
+		oid, err = s.createTag(name, c.OID, note)
+		return err
+	})
 	if errors.Is(err, errTagExists) {
 		if oid, err := r.tagOn(name, c.OID); oid != "" || err != nil {
 			return oid, false, err
@@ -136,4 +139,11 @@ func unusableName(name string) string {
 		}
 	}
 	return ""
+}
+
+// tagText is an annotated tag as git stores it (`git mktag` reads the same).
+func tagText(name, target string, note *Annotation) string {
+	return fmt.Sprintf("object %s\ntype commit\ntag %s\ntagger %s <%s> %d %s\n\n%s\n", target, name,
+		note.Tagger.Name, note.Tagger.Email, note.Tagger.When.Unix(), note.Tagger.When.Format("-0700"),
+		strings.TrimRight(note.Message, "\n"))
 }

@@ -10,7 +10,8 @@ import (
 
 // File is the content of the file at path in commit oid (or the commit that
 // tag oid names). Missing is found == false and no error; so is a directory. A
-// symbolic link is an error: what it points at may lie outside of the commit.
+// symbolic link is an error: what it points at may lie outside of the commit. So
+// is a file of more than MaxFile bytes.
 func (r *Repo) File(oid, path string) (content []byte, found bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -22,6 +23,10 @@ func (r *Repo) File(oid, path string) (content []byte, found bool, err error) {
 		return nil, false, fmt.Errorf("read %s at %.12s: it is a symbolic link; only plain files are read", path, oid)
 	}
 	_, content, err = r.read(e.oid)
+	var large *TooLargeError
+	if errors.As(err, &large) {
+		large.What = path // which says more than an object id
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read %s at %.12s: %w", path, oid, err)
 	}
@@ -41,6 +46,15 @@ func (r *Repo) Identity(oid, path string) (string, error) {
 	return e.mode + " " + e.oid, nil
 }
 
+// Has reports whether there is anything at path in commit oid but a directory.
+// It is for those who need not read it.
+func (r *Repo) Has(oid, path string) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, err := r.lookup(oid, path)
+	return err == nil && e != nil && !e.isTree() && !e.isSubmodule(), err
+}
+
 // List is the paths of the plain files below dir in commit oid, at any depth,
 // sorted; dir "" is the whole tree. A directory that does not exist has none.
 func (r *Repo) List(oid, dir string) ([]string, error) {
@@ -55,7 +69,8 @@ func (r *Repo) List(oid, dir string) ([]string, error) {
 	if prefix != "" {
 		prefix += "/"
 	}
-	err = r.walk(e.oid, prefix, 0, func(path string, e entry) {
+	count := &budget{what: "the list of files"}
+	err = r.diff("", e.oid, prefix, count, func(path string, e entry) {
 		if e.isFile() {
 			out = append(out, path)
 		}
@@ -69,7 +84,8 @@ func (r *Repo) List(oid, dir string) ([]string, error) {
 
 // ChangedPaths is the paths that differ between commits (or tags) old and new,
 // sorted: added, removed, changed in content or mode. A rename is two of them.
-// With an old of "" or all zeros every path of new is a change.
+// With an old of "" or all zeros every path of new is a change. More than
+// MaxPaths are a *TooLargeError.
 func (r *Repo) ChangedPaths(old, new string) ([]string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,7 +100,8 @@ func (r *Repo) ChangedPaths(old, new string) ([]string, error) {
 		}
 	}
 	var out []string
-	if err := r.diff(before.Tree, after.Tree, "", 0, &out); err != nil {
+	count := &budget{what: "the list of changed files"}
+	if err := r.diff(before.Tree, after.Tree, "", count, func(path string, _ entry) { out = append(out, path) }); err != nil {
 		return nil, fmt.Errorf("compare %.12s with %.12s: %w", old, new, err)
 	}
 	sort.Strings(out)
@@ -98,10 +115,23 @@ type entry struct {
 	oid  string
 }
 
-func (e entry) isTree() bool      { return e.mode == "40000" || e.mode == "040000" }
-func (e entry) isLink() bool      { return e.mode == "120000" }
-func (e entry) isSubmodule() bool { return e.mode == "160000" }
-func (e entry) isFile() bool      { return strings.HasPrefix(e.mode, "100") }
+// What an entry is, its mode says, as git reads it (tree-walk.c, canon_mode): any
+// number of octal digits of which 32 bits count, and of those the file type. Git
+// itself writes few modes, and takes others from a push.
+func (e entry) kind() uint32 {
+	var mode uint32
+	for i := range len(e.mode) {
+		mode = mode<<3 + uint32(e.mode[i]-'0')
+	}
+	return mode & 0o170000
+}
+
+func (e entry) isTree() bool { return e.kind() == 0o040000 }
+func (e entry) isLink() bool { return e.kind() == 0o120000 }
+func (e entry) isFile() bool { return e.kind() == 0o100000 }
+
+// isSubmodule holds for everything else, too.
+func (e entry) isSubmodule() bool { return e.mode != "" && !e.isTree() && !e.isLink() && !e.isFile() }
 
 var errTree = errors.New("malformed tree")
 
@@ -185,63 +215,58 @@ func (r *Repo) lookup(oid, path string) (*entry, error) {
 	return at, nil
 }
 
-// maxDepth bounds nested trees: a path in Linux has at most 4,096 bytes.
-const maxDepth = 2048
-
-func (r *Repo) walk(tree, prefix string, depth int, visit func(path string, e entry)) error {
-	if depth > maxDepth {
-		return fmt.Errorf("%w: more than %d directories deep", errTree, maxDepth)
-	}
-	rows, err := r.tree(tree)
-	if err != nil {
-		return err
-	}
-	for _, e := range rows {
-		if !e.isTree() {
-			visit(prefix+e.name, e)
-		} else if err := r.walk(e.oid, prefix+e.name+"/", depth+1, visit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// diff adds the paths that differ below two trees, either of which may be "",
-// none. Equal ids are equal content, so only what changed is read.
-func (r *Repo) diff(old, new, prefix string, depth int, out *[]string) error {
-	if old == new {
-		return nil
-	}
-	if depth > maxDepth {
-		return fmt.Errorf("%w: more than %d directories deep", errTree, maxDepth)
-	}
-	before, err := r.entries(old)
-	if err != nil {
-		return err
-	}
-	after, err := r.entries(new)
-	if err != nil {
-		return err
-	}
-	for name := range after {
-		if _, ok := before[name]; !ok {
-			before[name] = entry{}
-		}
-	}
-	for name, b := range before {
-		a := after[name]
-		if a.oid == b.oid && a.mode == b.mode {
+// diff calls visit for each path that differs below two trees, either of which
+// may be "", none; with the newer entry, if there is one. Equal ids are equal
+// content, so only what changed is read. The trees that are still to be compared
+// are kept in a list and not on the stack: there may be many, and deep.
+func (r *Repo) diff(old, new, prefix string, count *budget, visit func(path string, e entry)) error {
+	type pair struct{ old, new, prefix string }
+	todo := []pair{{old, new, prefix}}
+	for len(todo) > 0 {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if at.old == at.new {
 			continue
 		}
-		path := prefix + name
-		// A file that became a directory is a change of the one path and of
-		// all those below the other.
-		if !b.isTree() && b.oid != "" || !a.isTree() && a.oid != "" {
-			*out = append(*out, path)
+		before, err := r.entries(at.old, count)
+		if err != nil {
+			return err
 		}
-		if b.isTree() || a.isTree() {
-			if err := r.diff(treeOf(b), treeOf(a), path+"/", depth+1, out); err != nil {
-				return err
+		after, err := r.entries(at.new, count)
+		if err != nil {
+			return err
+		}
+		names := make([]string, 0, len(after))
+		for name, a := range after {
+			if before[name] != a {
+				names = append(names, name)
+			}
+		}
+		for name := range before {
+			if after[name].oid == "" {
+				names = append(names, name)
+			}
+		}
+		for _, name := range names {
+			b, a := before[name], after[name]
+			path := at.prefix + name
+			// A file that became a directory is a change of the one path and of
+			// all those below the other.
+			if !b.isTree() && b.oid != "" || !a.isTree() && a.oid != "" {
+				if err := count.path(path); err != nil {
+					return err
+				}
+				shown := a
+				if shown.oid == "" || shown.isTree() {
+					shown = b
+				}
+				visit(path, shown)
+			}
+			if b.isTree() || a.isTree() {
+				if err := count.directory(path + "/"); err != nil {
+					return err
+				}
+				todo = append(todo, pair{treeOf(b), treeOf(a), path + "/"})
 			}
 		}
 	}
@@ -255,14 +280,21 @@ func treeOf(e entry) string {
 	return ""
 }
 
-func (r *Repo) entries(tree string) (map[string]entry, error) {
-	m := map[string]entry{}
+func (r *Repo) entries(tree string, count *budget) (map[string]entry, error) {
 	if tree == "" {
-		return m, nil
+		return nil, nil
 	}
-	rows, err := r.tree(tree)
-	for _, e := range rows {
-		m[e.name] = e
+	m, known := count.seen[tree]
+	if !known {
+		rows, err := r.tree(tree)
+		if err != nil {
+			return nil, err
+		}
+		m = make(map[string]entry, len(rows))
+		for _, e := range rows {
+			m[e.name] = e
+		}
+		count.keep(tree, m)
 	}
-	return m, err
+	return m, count.looked(len(m))
 }

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -68,14 +69,23 @@ func makeWorkspace(ctx context.Context, repo *gitrepo.Repo, commit, dir string) 
 }
 
 // writeRefs makes packed-refs appear whole: git looks into it for refs that
-// replace objects.
+// replace objects. It lists the tags under their own names and the branches under
+// refs/remotes/origin, in sorted order, however many there are.
 func writeRefs(repo *gitrepo.Repo, git string) error {
-	refs, err := packedRefs(repo)
+	aside := filepath.Join(git, "packed-refs.new")
+	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
-	aside := filepath.Join(git, "packed-refs.new")
-	if err := os.WriteFile(aside, refs, 0o644); err != nil {
+	out := bufio.NewWriter(f)
+	out.WriteString("# pack-refs with: sorted \n") // what goes wrong, Flush says
+	for _, kind := range []struct{ from, to string }{{"refs/heads/", "refs/remotes/origin/"}, {"refs/tags/", "refs/tags/"}} {
+		err = errors.Join(err, repo.EachRef(kind.from, func(r gitrepo.Ref) error {
+			_, err := fmt.Fprintf(out, "%s %s%s\n", r.OID, kind.to, strings.TrimPrefix(r.Name, kind.from))
+			return err
+		}))
+	}
+	if err = errors.Join(err, out.Flush(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(aside, filepath.Join(git, "packed-refs"))
@@ -115,21 +125,4 @@ func alternate(path string) string {
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`).Replace(path) + `"`
 	}
 	return path
-}
-
-// packedRefs lists the tags under their own names and the branches under
-// refs/remotes/origin, in the sorted form of a packed-refs file.
-func packedRefs(repo *gitrepo.Repo) ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteString("# pack-refs with: sorted \n")
-	for _, kind := range []struct{ from, to string }{{"refs/heads/", "refs/remotes/origin/"}, {"refs/tags/", "refs/tags/"}} {
-		refs, err := repo.Refs(kind.from)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range refs {
-			fmt.Fprintf(&b, "%s %s%s\n", r.OID, kind.to, strings.TrimPrefix(r.Name, kind.from))
-		}
-	}
-	return b.Bytes(), nil
 }

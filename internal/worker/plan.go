@@ -106,13 +106,13 @@ func (w *worker) plan(ctx context.Context, p event.Push) (plan, error) {
 
 // hasPipeline reports whether a push to oid has something to run. What cannot
 // be read gets its run too: the run then fails with the reason, where a silent
-// "no" would hide it. An object that is gone (a later push dropped it) or no
+// "no" would hide it. The file itself is not read here, but by its run. An object that is gone (a later push dropped it) or no
 // commit has none.
 func hasPipeline(repo *gitrepo.Repo, oid string) (bool, error) {
 	if _, err := repo.Commit(oid); err != nil {
 		return !errors.Is(err, gitrepo.ErrNotFound) && !isNoCommit(err), err
 	}
-	_, found, err := repo.File(oid, pipelineFile)
+	found, err := repo.Has(oid, pipelineFile)
 	return found || err != nil, err
 }
 
