@@ -109,6 +109,8 @@ type Limits struct {
 	// Artifacts bounds, in bytes on disk, all files together that a run's jobs
 	// keep. There is always a bound.
 	Artifacts Size `toml:"artifacts"`
+	Files     int  `toml:"files"`     // that a commit's checkout may make, directories counted
+	Workspace Size `toml:"workspace"` // bytes of them
 }
 
 // Web is where `quire serve` listens and what its pages are called from outside.
@@ -197,7 +199,7 @@ func Defaults() Config {
 		Cache:          Cache{Seed: 1 << 30, Keep: 10 << 30},
 		Executor:       Executor{Default: "host"},
 		Mirroring:      Mirroring{AllowURLs: []string{"https://", "http://", "ssh://"}},
-		Limits:         Limits{Artifacts: 1 << 30},
+		Limits:         Limits{Artifacts: 1 << 30, Files: 1_000_000, Workspace: 10 << 30},
 		Web:            Web{Listen: "127.0.0.1:7780", Access: "link"},
 	}
 }

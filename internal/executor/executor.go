@@ -81,6 +81,11 @@ type Spec struct {
 	Limits  Limits
 	Grace   time.Duration // between SIGTERM and SIGKILL
 
+	// Ground is where the run's processes on this machine are held already; nil:
+	// the executor makes its own. It is the executor's from then on, and of no
+	// use to one whose commands run elsewhere, which closes it.
+	Ground Ground
+
 	// Mounts are further directories that commands see: caches, mostly. The
 	// host executor shows nothing in another place and ignores them.
 	Mounts []Mount

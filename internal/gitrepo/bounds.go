@@ -1,8 +1,10 @@
 package gitrepo
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // The bounds on what is read from a repository. Whoever may push decides what is
@@ -50,13 +52,15 @@ type TooLargeError struct {
 	Size  int64  // -1: not counted to its end
 	Bound int64
 	Unit  string // "bytes", "paths", …
+	Done  string // what is not done with it; "" is "read"
 }
 
 func (e *TooLargeError) Error() string {
-	if e.Size < 0 {
-		return fmt.Sprintf("%s: more than %d %s, which is as many as are read", e.What, e.Bound, e.Unit)
+	done := cmp.Or(e.Done, "read")
+	if e.Size < 0 || e.Size == math.MaxInt64 {
+		return fmt.Sprintf("%s has more than %d %s, and no more are %s", e.What, e.Bound, e.Unit, done)
 	}
-	return fmt.Sprintf("%s has %d %s; at most %d are read", e.What, e.Size, e.Unit, e.Bound)
+	return fmt.Sprintf("%s has %d %s; at most %d are %s", e.What, e.Size, e.Unit, e.Bound, done)
 }
 
 // Is makes errors.Is(err, ErrTooLarge) hold.

@@ -207,7 +207,7 @@ func (d *direct) loose(oid string, content bool) (kind string, size int64, data 
 	if err := readable(oid, kind, size); err != nil {
 		return kind, size, nil, err
 	}
-	data, err = d.rest(size)
+	data, err = d.inflated(size)
 	return kind, size, data, err
 }
 
@@ -222,6 +222,8 @@ func readable(oid, kind string, size int64) error {
 	}
 	return nil
 }
+
+func (d *direct) rest() error { return nil }
 
 func (d *direct) close() error {
 	for _, p := range d.packs {

@@ -227,7 +227,7 @@ func (d *direct) packed(p *pack, oid string, at int64, content bool) (kind strin
 		if err := d.inflating(io.NewSectionReader(p.data, e.data, math.MaxInt64-e.data)); err != nil {
 			return failed(err)
 		}
-		part, err := d.rest(e.size)
+		part, err := d.inflated(e.size)
 		if err != nil {
 			return failed(err)
 		}
@@ -279,9 +279,9 @@ func (d *direct) inflating(r io.Reader) error {
 	return nil
 }
 
-// rest reads what is left of the zlib data, which has to be that many bytes. The
+// inflated reads what is left of the zlib data, which has to be that many bytes. The
 // caller has compared size with a bound.
-func (d *direct) rest(size int64) ([]byte, error) {
+func (d *direct) inflated(size int64) ([]byte, error) {
 	data := make([]byte, size)
 	if _, err := io.ReadFull(d.z, data); err != nil {
 		return nil, unread(err)

@@ -233,7 +233,9 @@ func (s *gitPlumbing) createTag(name, target string, note *Annotation) (string, 
 	return oid, nil
 }
 
-func (s *gitPlumbing) close() error {
+func (s *gitPlumbing) close() error { return s.rest() }
+
+func (s *gitPlumbing) rest() error {
 	var errs []error
 	for mode, c := range s.asked {
 		delete(s.asked, mode)

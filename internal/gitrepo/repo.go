@@ -49,6 +49,7 @@ type source interface {
 	head() (string, error)
 	isAncestor(ancestor, descendant string) (bool, error)
 	createTag(name, target string, note *Annotation) (string, error)
+	rest() error // ends children, which come again
 	close() error
 }
 
@@ -98,6 +99,13 @@ func (r *Repo) Close() error {
 	return r.src.close()
 }
 
+// Rest ends the children until something is to be read again.
+func (r *Repo) Rest() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.src.rest()
+}
+
 // do runs one reading and, if it could not be done from the files, the same with
 // git's plumbing, which stays in use from then on. The caller holds r.mu.
 func (r *Repo) do(read func(source) error) error {
@@ -124,7 +132,7 @@ func (r *Repo) ResolveRef(name string) (oid string, found bool, err error) {
 	}
 	if name != "HEAD" {
 		// rev-parse would take more than a name (main^{tree}, main:file, a..b), and
-		// go-git opens a file of that name.
+		// direct opens a file of that name.
 		if why := unusableName(strings.TrimPrefix(name, "refs/")); why != "" {
 			return "", false, fmt.Errorf("resolve ref %q: git takes no such name: %s", name, why)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"quire/internal/executor"
+	"quire/internal/gitrepo"
 )
 
 func paths(files []executor.ContextFile) []string {
@@ -47,7 +48,7 @@ func TestImageContext(t *testing.T) {
 		t.Errorf("of the commit: %q, %v", paths(files), err)
 	}
 	dir := filepath.Join(t.TempDir(), "workspace")
-	if err := makeWorkspace(t.Context(), repo, commit, dir); err != nil {
+	if err := makeWorkspace(t.Context(), ground(t), repo, commit, gitrepo.ExtentBounds{}, dir); err != nil {
 		t.Fatal(err)
 	}
 	files, err = directoryContext(t.Context(), dir)

@@ -14,16 +14,12 @@ import (
 	"quire/pipeline"
 )
 
-// openExecutor makes the executor that the configuration gives the repository.
-func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (executor.Executor, error) {
-	rule, err := wall.Executor(s.cfg, s.run.GitDir)
-	if err != nil {
-		return nil, err
-	}
+// specOf is what an executor is told of the run before its pipeline is known.
+func (s *supervision) specOf(rule config.ExecutorRule) executor.Spec {
 	j := s.journal
-	spec := executor.Spec{
+	return executor.Spec{
 		RunID: s.run.ID, GitDir: s.run.GitDir, Workspace: s.workspace, RunDir: string(s.dir), Scratch: s.dir.Scratch(),
-		Image: p.Image.String(), DefaultImage: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
+		DefaultImage: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
 		Limits: executor.Limits{CPU: s.cfg.Limits.CPU, Memory: int64(s.cfg.Limits.Memory), PIDs: s.cfg.Limits.PIDs},
 		Grace:  s.cfg.KillGrace.D(),
 		Hidden: hidden(s.cfg, s.run.GitDir),
@@ -38,8 +34,33 @@ func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (e
 			j.record(event.Record{Type: t, Text: j.mask(name)})
 		},
 		ServiceLog: s.serviceLog,
-		Context:    s.imageContext(s.standing.commit),
 	}
+}
+
+// hold makes the ground on which the workspace is filled and commands run.
+func (s *supervision) hold() (executor.Ground, error) {
+	rule, err := wall.Executor(s.cfg, s.run.GitDir)
+	if err != nil {
+		return nil, err
+	}
+	g, err := choose.Hold(rule.Use, s.specOf(rule))
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.ground = g
+	s.mu.Unlock()
+	return g, nil
+}
+
+// openExecutor makes the executor that the configuration gives the repository.
+func (s *supervision) openExecutor(ctx context.Context, p *pipeline.Pipeline) (executor.Executor, error) {
+	rule, err := wall.Executor(s.cfg, s.run.GitDir)
+	if err != nil {
+		return nil, err
+	}
+	spec := s.specOf(rule)
+	spec.Image, spec.Ground, spec.Context = p.Image.String(), s.ground, s.imageContext(s.standing.commit)
 	if rule.Use == "docker" {
 		spec.Domains = s.domain().all()
 	}

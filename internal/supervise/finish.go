@@ -24,7 +24,7 @@ func (s *supervision) end(c conclusion) { s.ending.Do(func() { s.tearDown(c) }) 
 
 func (s *supervision) tearDown(c conclusion) {
 	s.mu.Lock()
-	exec, h, repo, p := s.exec, s.world, s.repo, s.pipeline
+	ground, exec, h, repo, p := s.ground, s.exec, s.world, s.repo, s.pipeline
 	s.mu.Unlock()
 	j := s.journal
 	// By now every job's runtime guard is released: pipeline.Run has returned, or
@@ -35,6 +35,9 @@ func (s *supervision) tearDown(c conclusion) {
 	}
 	if exec != nil {
 		s.closeExecutor(exec)
+	}
+	if ground != nil {
+		j.note(ground.Close()) // which an executor has done
 	}
 	event.Reached(event.StepClosed)
 	if repo != nil {

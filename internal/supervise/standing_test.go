@@ -8,6 +8,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/gitrepo"
 )
 
 var (
@@ -125,7 +126,7 @@ func TestStanding(t *testing.T) {
 			t.Error("a replacement decides")
 		}
 		dir := t.TempDir()
-		if err := makeWorkspace(t.Context(), repo, main, dir); err != nil {
+		if err := makeWorkspace(t.Context(), ground(t), repo, main, gitrepo.ExtentBounds{}, dir); err != nil {
 			t.Fatal(err)
 		}
 		if b, err := os.ReadFile(filepath.Join(dir, PipelineFile)); err != nil || string(b) != "(main)" {

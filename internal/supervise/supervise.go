@@ -17,6 +17,7 @@ import (
 	"quire/internal/executor"
 	"quire/internal/gitrepo"
 	"quire/internal/jobfile"
+	"quire/internal/memory"
 	"quire/internal/runlog"
 	"quire/internal/runner"
 	"quire/internal/secret"
@@ -140,6 +141,7 @@ type supervision struct {
 
 	mu       sync.Mutex // guards what the watchdog may meet half made
 	repo     *gitrepo.Repo
+	ground   executor.Ground // nil: the executor makes its own
 	exec     executor.Executor
 	cache    *cache.Domain // nil: the pipeline has none
 	world    *world
@@ -172,7 +174,7 @@ func (s *supervision) supervise(ctx context.Context) {
 	finished := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		watchMemory(int64(s.cfg.Eval.Memory), finished, func(resident int64) {
+		memory.Watch(int64(s.cfg.Eval.Memory), 10*time.Millisecond, finished, func(resident int64) {
 			end := &stopped{state: event.RunFailed, reason: fmt.Sprintf(
 				"its pipeline took more memory than [eval] memory allows: %d MiB of %d MiB", resident>>20, s.cfg.Eval.Memory>>20)}
 			cancel(end)
@@ -304,10 +306,16 @@ func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.
 	var made error
 	var making sync.WaitGroup
 	if !s.local {
-		making.Go(func() { made = makeWorkspace(ctx, repo, commit.OID, s.workspace) })
+		ground, err := s.hold()
+		if err != nil {
+			return nil, commit, err
+		}
+		bounds := gitrepo.ExtentBounds{Entries: int64(s.cfg.Limits.Files), Bytes: int64(s.cfg.Limits.Workspace)}
+		making.Go(func() { made = makeWorkspace(ctx, ground, repo, commit.OID, bounds, s.workspace) })
 	}
 	p, err := s.load(ctx, repo, commit.OID)
 	making.Wait()
+	repo.Rest() // a child of ours that waits would be met whenever a command's last process is looked for
 	event.Reached(event.StepWorkspace)
 	if err == nil {
 		err = made

@@ -10,7 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"quire/internal/event"
+	"quire/internal/executor"
+	"quire/internal/executor/choose"
 	"quire/internal/gitrepo"
 )
 
@@ -89,6 +93,21 @@ func openRepo(t testing.TB, gitDir string) *gitrepo.Repo {
 	return r
 }
 
+// ground is where git fills workspaces.
+func ground(t testing.TB) executor.Ground {
+	t.Helper()
+	g, err := choose.Hold("host", executor.Spec{RunID: event.NewID(time.Now())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
 // hashTree is a digest of every name, mode, and byte below dir.
 func hashTree(t testing.TB, dir string) string {
 	t.Helper()
@@ -125,7 +144,7 @@ func TestWorkspaceIsAWorkingClone(t *testing.T) {
 			git(t, gitDir, "tag", "-a", "-m", "noted", "v1", commit)
 			before := hashTree(t, gitDir)
 			ws := filepath.Join(t.TempDir(), "workspace")
-			if err := makeWorkspace(t.Context(), openRepo(t, gitDir), commit, ws); err != nil {
+			if err := makeWorkspace(t.Context(), ground(t), openRepo(t, gitDir), commit, gitrepo.ExtentBounds{}, ws); err != nil {
 				t.Fatal(err)
 			}
 			for _, c := range []struct{ want, args string }{
@@ -164,7 +183,7 @@ func TestWorkspaceOfARepositoryInAnOddPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	ws := filepath.Join(t.TempDir(), "w")
-	if err := makeWorkspace(t.Context(), openRepo(t, odd), commit, ws); err != nil {
+	if err := makeWorkspace(t.Context(), ground(t), openRepo(t, odd), commit, gitrepo.ExtentBounds{}, ws); err != nil {
 		t.Fatal(err)
 	}
 	if got := git(t, ws, "config", "remote.origin.url"); got != odd {
@@ -176,7 +195,7 @@ func TestWorkspaceOfARepositoryInAnOddPlace(t *testing.T) {
 func TestWorkspaceOfAnEmptyCommitAndNoTags(t *testing.T) {
 	gitDir, commit := bareRepo(t, nil)
 	ws := filepath.Join(t.TempDir(), "w")
-	if err := makeWorkspace(t.Context(), openRepo(t, gitDir), commit, ws); err != nil {
+	if err := makeWorkspace(t.Context(), ground(t), openRepo(t, gitDir), commit, gitrepo.ExtentBounds{}, ws); err != nil {
 		t.Fatal(err)
 	}
 	if got := git(t, ws, "status", "--porcelain"); got != "" {
@@ -189,7 +208,7 @@ func BenchmarkWorkspace(b *testing.B) {
 	repo := openRepo(b, gitDir)
 	b.Run("ours", func(b *testing.B) {
 		for b.Loop() {
-			if err := makeWorkspace(b.Context(), repo, commit, filepath.Join(b.TempDir(), "w")); err != nil {
+			if err := makeWorkspace(b.Context(), ground(b), repo, commit, gitrepo.ExtentBounds{}, filepath.Join(b.TempDir(), "w")); err != nil {
 				b.Fatal(err)
 			}
 		}

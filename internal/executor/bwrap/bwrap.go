@@ -51,11 +51,7 @@ func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
 	if err := executor.Check(spec); err != nil {
 		return nil, err
 	}
-	group, err := procs.OpenCgroup(spec.RunID)
-	if err != nil {
-		group = nil // the commands' other marks must do
-	}
-	return over(spec, group)
+	return over(spec, local.Group(spec))
 }
 
 func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err error) {

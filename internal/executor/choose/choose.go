@@ -11,10 +11,33 @@ import (
 	"quire/internal/executor/bwrap"
 	"quire/internal/executor/docker"
 	"quire/internal/executor/host"
+	"quire/internal/executor/local"
 )
 
 // Kinds are the names that New knows.
 var Kinds = []string{"host", "bwrap", "docker"}
+
+// Hold makes the ground of one run: see executor.Ground. For an executor whose
+// commands run in containers it is for what runs here before those are made, and
+// the limits that cannot be had here are nobody's loss.
+func Hold(kind string, spec executor.Spec) (executor.Ground, error) {
+	if kind != "docker" {
+		return ground(local.Hold(spec))
+	}
+	spec.Progress = nil
+	if g, err := local.Hold(spec); err == nil {
+		return g, nil
+	}
+	spec.Limits = executor.Limits{}
+	return ground(local.Hold(spec))
+}
+
+func ground(r *local.Runner, err error) (executor.Ground, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
 
 // New makes the executor of one run. One that is not to be had here is an
 // error that says what to install; there is no falling back to another.
@@ -28,6 +51,11 @@ func New(ctx context.Context, kind string, spec executor.Spec) (executor.Executo
 	case "bwrap":
 		return made(bwrap.New(ctx, spec))
 	case "docker":
+		if spec.Ground != nil {
+			if err := spec.Ground.Close(); err != nil {
+				return nil, err
+			}
+		}
 		return made(docker.New(ctx, spec))
 	}
 	return nil, fmt.Errorf("no executor %q: there are %s", kind, strings.Join(Kinds, ", "))

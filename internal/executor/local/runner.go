@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,12 +22,20 @@ type Runner struct {
 	Grace  time.Duration // between SIGTERM and SIGKILL; 0 is DefaultGrace
 	Limits *procs.Limits // nil: none asked for
 	Group  *procs.Cgroup // nil: none to be had
+
+	limited bool // the run's memory is
+	closing sync.Once
+	closed  error
 }
 
 // NewRunner makes the runner of a run, which owns the group from then on, and
-// tells a person which limits are not held as one would think.
+// tells a person which limits are not held as one would think. The spec's own
+// ground, if it has one, is the runner.
 func NewRunner(spec executor.Spec, group *procs.Cgroup) (*Runner, error) {
-	r := &Runner{RunID: spec.RunID, Grace: spec.Grace, Group: group}
+	if r, held := spec.Ground.(*Runner); held {
+		return r, nil
+	}
+	r := &Runner{RunID: spec.RunID, Grace: spec.Grace, Group: group, limited: spec.Limits.Memory > 0}
 	var err error
 	r.Limits, err = procs.Limit(spec.RunID, group, procs.Bounds{
 		CPU: spec.Limits.CPU, Memory: spec.Limits.Memory, PIDs: spec.Limits.PIDs,
@@ -44,12 +53,14 @@ func NewRunner(spec executor.Spec, group *procs.Cgroup) (*Runner, error) {
 
 // Close gives back what the runner holds. No command may run any more.
 func (r *Runner) Close() error {
-	procs.ReapOrphans()
-	err := r.Limits.Close()
-	if r.Group != nil {
-		err = errors.Join(err, r.Group.Close())
-	}
-	return err
+	r.closing.Do(func() {
+		procs.ReapOrphans()
+		r.closed = r.Limits.Close()
+		if r.Group != nil {
+			r.closed = errors.Join(r.closed, r.Group.Close())
+		}
+	})
+	return r.closed
 }
 
 // DefaultGrace is how long a command has to end itself after SIGTERM, if
@@ -69,6 +80,7 @@ type Program struct {
 	Stdin   []byte   // nil: /dev/null
 	Timeout time.Duration
 	Files   []*os.File // further descriptors, from 3
+	Memory  int64      // bytes of data that the process may have; 0: no bound of its own
 	// Keeper is set for a program that holds the command in a pid namespace: it
 	// gets no SIGTERM, and when it has ended Keeper gives the namespace's first
 	// process, 0 if there was none.
@@ -128,6 +140,10 @@ func (r *Runner) start(p Program, files []*os.File) (*procs.Command, error) {
 	attr := os.ProcAttr{Dir: p.Dir, Env: p.Env, Files: files}
 	for try := 0; ; try++ {
 		c, err := r.Limits.Start(r.RunID, r.Group, p.Path, p.Argv, attr)
+		if err == nil && p.Memory > 0 {
+			// It may be lower already, or the process over; then nothing is to be held.
+			unix.Prlimit(c.PID(), unix.RLIMIT_DATA, &unix.Rlimit{Cur: uint64(p.Memory), Max: uint64(p.Memory)}, nil)
+		}
 		// A program that was just written may still be open for writing in a
 		// child that another goroutine is starting, for the moment until its
 		// exec (golang.org/issue/22315).

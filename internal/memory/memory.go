@@ -1,4 +1,7 @@
-package supervise
+// Package memory bounds how much of the machine's memory this process may take. A
+// program in Go cannot count what a part of it allocates, so the process is what
+// is bounded.
+package memory
 
 import (
 	"bytes"
@@ -9,16 +12,15 @@ import (
 	"time"
 )
 
-// watchMemory calls over once when this process has more than limit bytes
-// resident, and returns at the latest when stop is closed. A Lua VM in Go
-// cannot count what its program allocates, so the process is what is bounded.
+// Watch calls over once when this process has more than limit bytes resident, and
+// returns at the latest when stop is closed.
 //
-// Looking takes some µs; between two looks a program can take some 20 MB more.
-func watchMemory(limit int64, stop <-chan struct{}, over func(resident int64)) {
+// Looking takes some µs; in 10 ms a program can take some 20 MB more.
+func Watch(limit int64, every time.Duration, stop <-chan struct{}, over func(resident int64)) {
 	// Near the limit the collector works harder: what is only garbage must not
-	// be what ends a run.
+	// be what ends it.
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit * 3 / 4))
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
