@@ -27,6 +27,7 @@ type Keeper struct {
 	mu      sync.Mutex
 	begun   bool // Run has looked once
 	working map[targetKey]bool
+	aside   map[targetKey]bool     // left alone, and told
 	lanes   map[lane]chan struct{} // each of as many places as may be taken at once
 
 	adopting sync.Mutex
@@ -65,6 +66,12 @@ type KeeperOptions struct {
 	// something. It is called from several goroutines.
 	Tell func(Notice)
 
+	// Begin is called before a delivery, and the function that it returns when it
+	// is over: so that a process which dies in between is known to have. Aside is
+	// why a target is left alone, because of what was noted. nil: nothing is noted.
+	Begin func(gitDir, url string) (end func(), err error)
+	Aside func(gitDir, url string) error
+
 	// Ended is called when a piece of work is over and the ledger says so, by
 	// whichever goroutine did it.
 	Ended func()
@@ -92,6 +99,12 @@ func NewKeeper(e *Engine, o KeeperOptions) *Keeper {
 	if o.Tell == nil {
 		o.Tell = func(Notice) {}
 	}
+	if o.Begin == nil {
+		o.Begin = func(string, string) (func(), error) { return func() {}, nil }
+	}
+	if o.Aside == nil {
+		o.Aside = func(string, string) error { return nil }
+	}
 	if o.Ended == nil {
 		o.Ended = func() {}
 	}
@@ -100,7 +113,7 @@ func NewKeeper(e *Engine, o KeeperOptions) *Keeper {
 			return secret.Value{}, fmt.Errorf("secret %s cannot be revealed here", name)
 		}
 	}
-	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}, lanes: map[lane]chan struct{}{}}
+	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}, aside: map[targetKey]bool{}, lanes: map[lane]chan struct{}{}}
 }
 
 // Share is what a push means for one target of a standing order.
@@ -230,9 +243,27 @@ func (k *Keeper) adopt(ctx context.Context) error {
 	return nil
 }
 
+// due lists the targets that are owed something now, and are not left alone.
+func (k *Keeper) due(ctx context.Context) (due []store.MirrorTarget, next time.Time, err error) {
+	due, next, err = k.engine.store.DueTargets(ctx, k.engine.now())
+	due = slices.DeleteFunc(due, func(t store.MirrorTarget) bool {
+		why := k.Aside(t.GitDir, t.URL)
+		key := targetKey{t.GitDir, t.URL}
+		k.mu.Lock()
+		news := why != nil && !k.aside[key]
+		k.aside[key] = why != nil
+		k.mu.Unlock()
+		if news {
+			k.Tell(Notice{GitDir: t.GitDir, Err: fmt.Errorf("mirror %s: %w", recorded(t).Name, why)})
+		}
+		return why != nil
+	})
+	return due, next, err
+}
+
 // round starts a goroutine for each target that is due and has none.
 func (k *Keeper) round(ctx context.Context, work *sync.WaitGroup) (next time.Time, err error) {
-	due, next, err := k.engine.store.DueTargets(ctx, k.engine.now())
+	due, next, err := k.due(ctx)
 	if err != nil {
 		return next, err
 	}
@@ -304,7 +335,7 @@ func (k *Keeper) Busy(ctx context.Context) (busy bool, next time.Time, err error
 	k.mu.Lock()
 	busy = len(k.working) > 0 || !k.begun
 	k.mu.Unlock()
-	due, next, err := k.engine.store.DueTargets(ctx, k.engine.now())
+	due, next, err := k.due(ctx)
 	if err != nil {
 		return busy, next, err
 	}
@@ -372,8 +403,15 @@ func (k *Keeper) deliver(ctx context.Context, t store.MirrorTarget) {
 		}
 		return
 	}
+	end, err := k.Begin(t.GitDir, t.URL)
+	if err != nil {
+		k.Tell(Notice{GitDir: t.GitDir, Err: fmt.Errorf("mirror %s: %w", recorded(t).Name, err)})
+		pause(ctx, pauseAfterTrouble)
+		return
+	}
 	req := k.request(t)
 	rep, err := k.engine.Deliver(ctx, req)
+	end()
 	if ctx.Err() != nil {
 		return // owed still; the next worker goes on
 	}

@@ -14,6 +14,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/spool"
+	"quire/internal/worker"
 )
 
 // Git 2.31 brought GIT_CONFIG_COUNT, by which a credential reaches git without
@@ -65,6 +66,16 @@ func (e *exam) spool(cfg *config.Config) {
 	bad, _ := filepath.Glob(filepath.Join(s.Root(), "bad", "*"))
 	if len(bad) > 0 {
 		e.warn("spool", "read them, push those refs again if a run is missing, then delete them", "%d unreadable push events in %s", len(bad), filepath.Dir(bad[0]))
+	}
+	aside, err := s.Aside()
+	if err != nil {
+		e.bad("spool", "", "%v", err)
+	}
+	for _, a := range aside {
+		e.bad("spool", "quire retry "+a.ID+"; or delete "+filepath.Join(s.Root(), "aside", a.ID), "push %s to %s is set aside: %s", a.ID, a.GitDir, a.Why)
+	}
+	for _, what := range worker.SetAside(cfg) {
+		e.bad("worker", "delete "+what.Note+" to have it tried again", "%d workers died over %s %s: it is left alone", what.Deaths, what.Kind, what.What)
 	}
 	if len(waiting) > 0 && !workerLives(cfg.StateDir) {
 		e.bad("spool", "quire worker --once", "%d pushes wait and no worker runs", len(waiting))

@@ -141,6 +141,7 @@ func (s *syncer) errands(ctx context.Context, gitDir string) ([]errand, error) {
 		}
 		o.Target = t
 		out = append(out, errand{gitDir, t.Name, func(ctx context.Context) (mirror.Report, error) {
+			worker.RetryMirror(s.cfg, gitDir, t.URL)
 			return s.engine.Sync(ctx, mirror.SyncRequest{GitDir: gitDir, Order: o, KnownHosts: s.cfg.SSH.KnownHosts,
 				Confirmed: s.confirm, Credential: s.credential(gitDir, t)})
 		}})
@@ -163,6 +164,7 @@ func (s *syncer) errands(ctx context.Context, gitDir string) ([]errand, error) {
 			if len(refs) == 0 {
 				return mirror.Report{Target: t.Target, URL: t.URL}, nil
 			}
+			worker.RetryMirror(s.cfg, gitDir, t.URL)
 			w, err := wall.Mirrors(s.cfg, gitDir)
 			if err != nil {
 				return mirror.Report{}, err

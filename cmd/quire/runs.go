@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/spool"
 	"quire/internal/store"
 )
 
@@ -54,7 +56,10 @@ func newRunsCommand() *cobra.Command {
 				}
 				return nil
 			}
-			return printRuns(out, runs, time.Now())
+			if err := printRuns(out, runs, time.Now()); err != nil {
+				return err
+			}
+			return printAside(out, d.cfg, f.GitDir)
 		},
 	}
 	f := cmd.Flags()
@@ -65,6 +70,21 @@ func newRunsCommand() *cobra.Command {
 	f.Int64Var(&before, "before", 0, "only runs with a smaller `NUMBER`: the next page")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	return cmd
+}
+
+// printAside names the pushes that were set aside, to all repositories or one.
+func printAside(w io.Writer, cfg *config.Config, gitDir string) error {
+	aside, err := spool.Dir(cfg.StateDir).Aside()
+	for _, a := range aside {
+		if gitDir != "" && a.GitDir != gitDir {
+			continue
+		}
+		if err == nil {
+			_, err = fmt.Fprintf(w, "set aside: push %s to %s: %s; try it again with: quire retry %s\n",
+				plain(a.ID), plain(event.RepoName(a.GitDir)), plain(a.Why), plain(a.ID))
+		}
+	}
+	return err
 }
 
 // fullRef is a ref as git names it; a person may leave out refs/heads/.

@@ -16,6 +16,7 @@ const (
 	StepRefLines    Step = "ref-lines"    // hook: git moved the refs, nothing is spooled
 	StepSpooled     Step = "spooled"      // hook: the push is in the spool
 	StepWorkerUp    Step = "worker-up"    // worker: it holds the lock
+	StepReading     Step = "reading"      // worker: it is about to read what was pushed
 	StepTaken       Step = "taken"        // worker: recorded in the store, still in the spool
 	StepAnswered    Step = "answered"     // worker: the answer is written, still in the spool
 	StepUnspooled   Step = "unspooled"    // worker: out of the spool, no run started
@@ -47,7 +48,7 @@ var MirrorSteps = []Step{StepMirrorSending, StepMirrorSent, StepMirrorSettled, S
 
 // Steps lists all steps of a push and its runs.
 var Steps = []Step{
-	StepRefLines, StepSpooled, StepWorkerUp, StepTaken, StepAnswered, StepUnspooled, StepSpawned, StepHeld, StepStarted,
+	StepRefLines, StepSpooled, StepWorkerUp, StepReading, StepTaken, StepAnswered, StepUnspooled, StepSpawned, StepHeld, StepStarted,
 	StepWorkspace, StepJobRunning, StepJobsOver, StepClosed, StepEventsOver, StepFinished, StepOutcome,
 	StepDisplacing, StepOrphanFound,
 }

@@ -24,7 +24,7 @@ import (
 // Dir is a state directory seen as the owner of a spool.
 type Dir string
 
-// Root is the spool's directory. Its parts are tmp, new, intent and bad.
+// Root is the spool's directory. Its parts are tmp, new, intent, bad and aside.
 func (d Dir) Root() string { return filepath.Join(string(d), "spool") }
 
 // New is the directory of waiting pushes, for those who watch it.
@@ -35,7 +35,7 @@ func (d Dir) part(part, name string) string { return filepath.Join(d.Root(), par
 // Make creates the spool's directories, for the owner only, where they are
 // missing. Writing does it too.
 func (d Dir) Make() error {
-	for _, part := range []string{"tmp", "new", "intent", "bad"} {
+	for _, part := range []string{"tmp", "new", "intent", "bad", "aside"} {
 		if err := os.MkdirAll(d.part(part, ""), 0o700); err != nil {
 			return fmt.Errorf("make the spool: %w", err)
 		}
@@ -129,8 +129,9 @@ func (d Dir) read(part, id string) (event.Push, error) {
 	return p, nil
 }
 
-// maxFile bounds what is read into memory; a push of 100,000 refs takes 20 MB.
-const maxFile = 256 << 20
+// maxFile bounds what is read into memory; a push of 100,000 refs takes 20 MB. A
+// worker may take 1 GiB, and needs some four times of this.
+const maxFile = 128 << 20
 
 // Parse reads a spool file's content. Its error is ErrTorn.
 func Parse(data []byte) (event.Push, error) {
@@ -191,15 +192,17 @@ func (d Dir) remove(part, id string) error {
 
 // Bad moves a file that is no push out of the way and writes the reason beside
 // it (NAME.why), where `quire doctor` finds it.
-func (d Dir) Bad(name, reason string) error {
+func (d Dir) Bad(name, reason string) error { return d.away("bad", name, reason) }
+
+func (d Dir) away(part, name, reason string) error {
 	name = filepath.Base(name)
 	if err := d.Make(); err != nil {
 		return err
 	}
 	why := fmt.Sprintf("%s\n%s\n", time.Now().UTC().Format(time.RFC3339), reason)
 	// A full disk must not keep the file in the worker's way.
-	whyErr := os.WriteFile(d.part("bad", name+".why"), []byte(why), 0o600)
-	if err := os.Rename(d.part("new", name), d.part("bad", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	whyErr := os.WriteFile(d.part(part, name+".why"), []byte(why), 0o600)
+	if err := os.Rename(d.part("new", name), d.part(part, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("set spool file %s aside: %w", name, err)
 	}
 	return whyErr

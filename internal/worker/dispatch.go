@@ -14,8 +14,9 @@ import (
 
 // child is a supervisor that this worker started.
 type child struct {
-	run event.Run
-	pid int
+	run  event.Run
+	pid  int
+	note *attempt // until the run is running
 }
 
 // dispatch starts supervisors for queued runs while there are places. Among
@@ -35,7 +36,7 @@ func (w *worker) dispatch(ctx context.Context) {
 			w.sayWaiting(runs)
 			return
 		}
-		w.start(w.fairest(runs))
+		w.start(ctx, w.fairest(runs))
 	}
 }
 
@@ -74,9 +75,23 @@ func (w *worker) fairest(runs []event.Run) event.Run {
 // start starts a run's supervisor: in a session of its own and without our
 // descriptors, so that it outlives us whatever happens. What it prints goes
 // where our own words go.
-func (w *worker) start(r event.Run) {
+func (w *worker) start(ctx context.Context, r event.Run) {
+	if deaths := w.attempts.deaths(workStart, r.ID); deaths >= maxDeaths {
+		if err := w.giveUp(ctx, r, deaths); err != nil {
+			w.tell("give up run "+strconv.FormatInt(r.Number, 10), err)
+			w.failed(r.ID)
+		}
+		return
+	}
+	note, err := w.attempts.begin(workStart, r.ID)
+	if err != nil {
+		w.tell("start the supervisor of run "+strconv.FormatInt(r.Number, 10), err)
+		w.failed(r.ID)
+		return
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
+		note.again()
 		w.tell("start the supervisor of run "+strconv.FormatInt(r.Number, 10), err)
 		w.failed(r.ID)
 		return
@@ -86,11 +101,12 @@ func (w *worker) start(r event.Run) {
 		Dir: "/", Env: os.Environ(), Files: []*os.File{null, null, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
+		note.again()
 		w.tell("start the supervisor of run "+strconv.FormatInt(r.Number, 10), err)
 		w.failed(r.ID)
 		return
 	}
-	w.children[r.ID] = &child{run: r, pid: p.Pid}
+	w.children[r.ID] = &child{run: r, pid: p.Pid, note: note}
 	p.Release() // reaped by pid, see reap
 	event.Reached(event.StepSpawned)
 }
@@ -106,12 +122,13 @@ func (w *worker) reap(ctx context.Context) {
 			continue
 		}
 		delete(w.children, id)
-		w.ended(ctx, c.run, status)
+		w.ended(ctx, c, status)
 	}
 }
 
 // ended looks what a supervisor that is no more has left.
-func (w *worker) ended(ctx context.Context, r event.Run, status syscall.WaitStatus) {
+func (w *worker) ended(ctx context.Context, c *child, status syscall.WaitStatus) {
+	r := c.run
 	queued, err := w.settle(ctx, r.ID)
 	if err != nil {
 		w.tell("settle run "+r.ID, err)
@@ -123,6 +140,9 @@ func (w *worker) ended(ctx context.Context, r event.Run, status syscall.WaitStat
 		delete(w.told, waits(r))
 		delete(w.collected, r.GitDir)
 		return
+	}
+	if !status.Signaled() {
+		c.note.again() // it ended by itself
 	}
 	// It has not even begun: no room for the database, say. It waits.
 	if tries := w.failed(r.ID); tries == 3 {

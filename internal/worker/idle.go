@@ -46,6 +46,11 @@ func (w *worker) settleOld(ctx context.Context) {
 			w.tell("settle run "+id, err)
 		}
 	}
+	for _, id := range w.attempts.started() { // by a worker that did not see how it went on
+		if r, err := w.store.Run(ctx, id); err == nil && r.State != event.RunQueued || errors.Is(err, store.ErrNone) {
+			w.attempts.forget(workStart, id)
+		}
+	}
 	runs, err := w.store.Runs(ctx, store.Filter{Limit: recent})
 	w.tell("look for runs without outcome", err)
 	for _, r := range runs {

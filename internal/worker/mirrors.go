@@ -55,7 +55,7 @@ func (w *worker) keepMirrors(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	w.mirrors = mirror.NewKeeper(engine, mirror.KeeperOptions{
-		Orders: MirrorOrders(cfg), KnownHosts: cfg.SSH.KnownHosts, Ended: w.stir,
+		Orders: MirrorOrders(cfg), KnownHosts: cfg.SSH.KnownHosts, Ended: w.stir, Begin: w.beginMirror, Aside: w.mirrorAside,
 		Tell: func(n mirror.Notice) { w.sayMirrored(cfg, n) },
 		Wall: func(gitDir string) (mirror.Wall, error) { return wall.Mirrors(cfg, gitDir) },
 		Secret: func(ctx context.Context, gitDir, name string) (secret.Value, error) {
@@ -69,6 +69,32 @@ func (w *worker) keepMirrors(ctx context.Context) (stop func(), err error) {
 		cancel()
 		keeping.Wait()
 	}, nil
+}
+
+// beginMirror notes that a delivery is in work. It is called from the keeper's
+// goroutines, and uses nothing of the worker that changes.
+func (w *worker) beginMirror(gitDir, url string) (end func(), err error) {
+	note, err := w.attempts.begin(workMirror, mirrorNote(gitDir, url))
+	if err != nil {
+		return nil, err
+	}
+	return note.done, nil
+}
+
+// mirrorAside is why a target is left alone.
+func (w *worker) mirrorAside(gitDir, url string) error {
+	what := mirrorNote(gitDir, url)
+	if deaths := w.attempts.deaths(workMirror, what); deaths >= maxDeaths {
+		return fmt.Errorf("%w (quire mirror sync, or removing %s)", errSetAside, w.attempts.file(workMirror, what))
+	}
+	return nil
+}
+
+func mirrorNote(gitDir, url string) string { return gitDir + " → " + url }
+
+// RetryMirror lets a target be delivered to again that was set aside.
+func RetryMirror(cfg *config.Config, gitDir, url string) {
+	attemptsIn(cfg.StateDir, "").forget(workMirror, mirrorNote(gitDir, url))
 }
 
 // sayMirrored logs what a person should know of a mirror. It is called from the

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -40,7 +41,17 @@ func (w *worker) recover(ctx context.Context) (found bool) {
 		if ctx.Err() != nil || runner.Check(gitDir) != nil || !w.Hooked(gitDir) {
 			continue
 		}
+		if w.attempts.deaths(workRecover, gitDir) >= maxDeaths {
+			w.tell("look for unreported pushes to "+gitDir, fmt.Errorf("%w (by removing %s)", errSetAside, w.attempts.file(workRecover, gitDir)))
+			continue
+		}
+		note, err := w.attempts.begin(workRecover, gitDir)
+		if err != nil {
+			w.tell("look for unreported pushes to "+gitDir, err)
+			continue
+		}
 		got, err := w.recoverIn(ctx, gitDir)
+		note.done()
 		w.tell("look for unreported pushes to "+gitDir, err)
 		found = found || got
 	}

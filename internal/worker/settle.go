@@ -63,21 +63,34 @@ func (w *worker) settle(ctx context.Context, id string) (queued bool, err error)
 	if err != nil {
 		return false, err
 	}
-	switch {
-	case r.State == event.RunQueued:
+	if r.State == event.RunQueued {
 		return true, nil
+	}
+	w.attempts.forget(workStart, id)
+	deaths := w.attempts.deaths(workSettle, id)
+	note, err := w.attempts.begin(workSettle, id)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case deaths >= maxDeaths:
+		err = w.settleUnread(ctx, r, deaths)
 	case r.State == event.RunRunning:
 		err = w.settleRunning(ctx, r)
 	default:
 		err = Conclude(ctx, w.cfg, w.store, r)
 	}
 	if err != nil {
+		note.again()
 		return false, err
 	}
 	w.removeWorkspace(r)
-	w.showJobs(ctx, id)
-	w.notify(ctx, id)
+	if deaths < maxDeaths {
+		w.showJobs(ctx, id)
+		w.notify(ctx, id)
+	}
 	lock.Remove()
+	note.done()
 	return false, nil
 }
 

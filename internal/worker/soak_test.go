@@ -94,6 +94,16 @@ func TestSoak(t *testing.T) {
 		return !Running(w.cfg)
 	})
 	w.workOff()
+	aside, err := w.spoolDir().Aside() // those over which two were killed
+	if err != nil {
+		t.Error(err)
+	}
+	for _, a := range aside {
+		if _, err := RetryPush(w.cfg, a.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	w.workOff()
 	w.checkInvariants()
 	have := map[string]bool{}
 	for _, r := range w.runs() {

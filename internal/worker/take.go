@@ -81,6 +81,27 @@ func (w *worker) takeOne(ctx context.Context, name string) error {
 		return err
 	}
 	letPushEnd(p)
+	deaths := w.attempts.deaths(workPush, p.ID)
+	note, err := w.attempts.begin(workPush, p.ID)
+	if err != nil {
+		return err
+	}
+	if deaths >= maxDeaths {
+		err = w.setAside(ctx, p, deaths)
+	} else {
+		event.Reached(event.StepReading)
+		err = w.takeIn(ctx, p)
+	}
+	if err != nil {
+		note.again()
+		return err
+	}
+	note.done()
+	return nil
+}
+
+// takeIn records a push in the store and the ledger.
+func (w *worker) takeIn(ctx context.Context, p event.Push) error {
 	if err := w.record(ctx, p); err != nil {
 		return err
 	}
@@ -107,14 +128,11 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 	}
 	event.Reached(event.StepTaken)
 	w.dispatch(ctx) // first of all: the rest is done while supervisors begin
-	answer := runlog.Taken{Push: p.ID, Notes: taken.Notes}
+	answer := runlog.Taken{Push: p.ID}
 	if answer.Mirrors, err = w.awaitMirrors(ctx, p); err != nil {
 		return err
 	}
-	for _, r := range taken.Runs {
-		answer.Runs = append(answer.Runs, runlog.TakenRun{ID: r.ID, Number: r.Number, Ref: r.Ref, New: r.New})
-	}
-	if err := runlog.WriteTaken(w.cfg.StateDir, answer); err != nil {
+	if err := w.answer(taken, answer); err != nil {
 		return err
 	}
 	event.Reached(event.StepAnswered)

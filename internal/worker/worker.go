@@ -86,8 +86,13 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	event.Reached(event.StepWorkerUp)
+	self, err := store.Self()
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
 	w := &worker{
-		cfg: cfg, version: configVersion(), Options: o, spool: spool.Dir(cfg.StateDir), lock: lock,
+		attempts: attemptsIn(cfg.StateDir, self.Boot),
+		cfg:      cfg, version: configVersion(), Options: o, spool: spool.Dir(cfg.StateDir), lock: lock,
 		children: map[string]*child{}, foreign: map[string]event.Run{}, backoff: map[string]*delay{},
 		shown: map[string]map[string]event.JobState{}, awaited: true,
 		wake: make(chan struct{}, 1), told: map[string]bool{}, moved: map[move]time.Time{}, collected: map[string]bool{},
@@ -100,6 +105,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := w.spool.Make(); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
+	w.attempts.sweep()
+	defer w.boundMemory()()
 	stop := w.listen(ctx)
 	defer stop()
 	if w.store, err = store.Open(ctx, cfg.StateDir); err != nil {
@@ -164,9 +171,10 @@ type worker struct {
 
 	children map[string]*child    // supervisors started here, by run
 	foreign  map[string]event.Run // runs whose supervisors an earlier worker started
-	backoff  map[string]*delay    // runs, spool files and repositories to be let alone for a while
-	wake     chan struct{}        // somebody wrote into the spool, or poked
-	told     map[string]bool      // what was logged once
+	attempts attempts
+	backoff  map[string]*delay // runs, spool files and repositories to be let alone for a while
+	wake     chan struct{}     // somebody wrote into the spool, or poked
+	told     map[string]bool   // what was logged once
 
 	shown   map[string]map[string]event.JobState // by run and job: what forges were told last
 	awaited bool                                 // a pusher is still to be told of mirrors

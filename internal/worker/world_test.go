@@ -88,6 +88,8 @@ type world struct {
 	dir  string
 	cfg  *config.Config
 	root string // state_dir
+
+	workerSaid string // what workers of workOff printed
 }
 
 func newWorld(t testing.TB, settings string) *world {
@@ -316,7 +318,9 @@ func (w *world) quire(args []string, env ...string) (string, error) {
 // workOff has a worker do all there is to do.
 func (w *world) workOff() {
 	w.t.Helper()
-	if out, err := w.quire([]string{"worker", "--once"}); err != nil {
+	out, err := w.quire([]string{"worker", "--once"})
+	w.workerSaid += out
+	if err != nil {
 		w.t.Fatalf("worker --once: %v\n%s", err, out)
 	}
 }
