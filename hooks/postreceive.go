@@ -33,6 +33,7 @@ func PostReceive(c Call) int {
 	recorded := r.record()
 	r.tell()
 	switch {
+	case r.byRun: // nobody watches
 	case recorded && !r.own():
 		r.showHandedOver()
 	case recorded && r.faulty == nil:
@@ -58,6 +59,7 @@ type reception struct {
 	options event.PushOptions
 
 	listener *os.File // the runner's, who has recorded the push; nil: nobody listened, or the push is our own
+	byRun    bool     // a run of quire's puts a tag: the chained hook's business, and nobody else's
 
 	chainStatus int
 	errors      []string // for the pusher, in the order in which they were met
@@ -82,6 +84,13 @@ func (r *reception) record() bool {
 	}
 	event.Reached(event.StepRefLines)
 	s, possible := r.prepare()
+	if r.byRun = possible && r.own() && r.isByRun(s); r.byRun {
+		if before != "" {
+			heed()
+			r.chain(before, input)
+		}
+		return true
+	}
 	announcedAlready, own := false, r.own()
 	if possible && own {
 		var p event.Push
@@ -198,6 +207,12 @@ func (r *reception) prepare() (spool.Dir, bool) {
 	}
 	r.term.stall = r.conf.Hook.StallLimit.D()
 	return spool.Dir(r.conf.StateDir), true
+}
+
+// isByRun reports whether quire itself makes this push; see spool.OwnVariable.
+func (r *reception) isByRun(s spool.Dir) bool {
+	name := os.Getenv(spool.OwnVariable)
+	return name != "" && s.IsOwn(name, r.push.GitDir, r.push.Updates)
 }
 
 // tell prints what went wrong. git's client colours the first word.

@@ -47,6 +47,9 @@ func (r *reception) announce() error {
 	if r.conf == nil || len(r.push.Updates) == 0 {
 		return nil // post-receive tells
 	}
+	if r.isByRun(spool.Dir(r.conf.StateDir)) {
+		return nil // post-receive will not take it up
+	}
 	r.push.At = time.Now()
 	r.push.ID = announcedID(r.push.At)
 	if err := spool.Dir(r.conf.StateDir).Intend(r.push); err != nil {

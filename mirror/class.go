@@ -15,6 +15,7 @@ const (
 	ClassDiverged      Class = "diverged"         // somebody else moved the ref
 	ClassNotForward    Class = "not-fast-forward" // force = "never"
 	ClassTagElsewhere  Class = "tag-elsewhere"
+	ClassTagRefused    Class = "tag-refused"  // by the repository's own hooks or configuration, here
 	ClassForeign       Class = "foreign"      // not ours to delete
 	ClassManyDeletes   Class = "many-deletes" // more than half of the target's refs
 	ClassBroken        Class = "broken-source"
@@ -234,6 +235,7 @@ var advice = map[Class]string{
 	ClassDiverged:      "Look at what is there; to let the mirror follow again, set {ref} at {target} back, merge its commits here, or delete it there.",
 	ClassNotForward:    "This mirror says force = \"never\"; say \"lease\" to let rewritten history through, or push a merge.",
 	ClassTagElsewhere:  "Tags do not move: choose another name, or delete the tag where it is wrong.",
+	ClassTagRefused:    "Choose a name that the repository's hooks allow, or have its owner allow this one.",
 	ClassForeign:       "Delete it at {target} by hand, if it is to go.",
 	ClassManyDeletes:   "If that is meant, say: quire mirror sync --confirm",
 	ClassBroken:        "Check the repository with: git fsck --full",

@@ -76,7 +76,7 @@ func (d *delivery) run(ctx context.Context) (err error) {
 		return err
 	}
 	d.openAhead()
-	d.tag()
+	d.tag(ctx)
 	if d.req.Seq == "" {
 		d.req.Seq = event.NewID(d.now())
 	}
@@ -170,7 +170,7 @@ func (d *delivery) wants() error {
 
 // tag makes the request's tag here and adds it to what is wanted. That it
 // cannot be made is a result like any other: the refs go all the same.
-func (d *delivery) tag() {
+func (d *delivery) tag(ctx context.Context) {
 	t := d.req.Tag
 	if t == nil {
 		return
@@ -179,16 +179,14 @@ func (d *delivery) tag() {
 	fail := func(c Class, err error) {
 		d.add(Result{Ref: ref, OID: t.Commit, Status: Refused, Class: c, Detail: err.Error(), Advice: d.advice(c, ref)})
 	}
-	repo, err := d.repo()
-	if err != nil {
-		fail(ClassBroken, err)
-		return
-	}
-	oid, _, err := repo.CreateTag(t.Name, t.Commit, nil)
+	oid, err := t.Make(ctx)
 	var elsewhere *gitrepo.TagElsewhereError
+	var refused *gitrepo.TagRefusedError
 	switch {
 	case errors.As(err, &elsewhere):
 		fail(ClassTagElsewhere, err)
+	case errors.As(err, &refused):
+		fail(ClassTagRefused, err)
 	case err != nil:
 		fail(ClassBadTarget, err)
 	case !d.mine[ref]:

@@ -312,7 +312,7 @@ func TestTag(t *testing.T) {
 	w := newWorld(t)
 	one := w.commit("refs/heads/main", "one")
 	req := w.request(Want{"refs/heads/main", one})
-	req.Tag = &Tag{Name: "v1", Commit: one}
+	req.Tag = w.tag("v1", one)
 	rep := w.deliver(req)
 	if !rep.OK() || len(rep.Results) != 2 {
 		t.Fatalf("%s", rep)
@@ -329,7 +329,7 @@ func TestTag(t *testing.T) {
 	// Elsewhere it is an error, and the branch lands all the same.
 	two := w.commit("refs/heads/main", "two", one)
 	req = w.request(Want{"refs/heads/main", two})
-	req.Tag = &Tag{Name: "v1", Commit: two}
+	req.Tag = w.tag("v1", two)
 	rep = w.deliver(req)
 	if rep.OK() || rep.Results[0].Class != ClassTagElsewhere {
 		t.Errorf("%s", rep)
@@ -339,7 +339,7 @@ func TestTag(t *testing.T) {
 	// Also if it is elsewhere only there.
 	theirs := w.foreign(w.dst, "refs/tags/v2", "theirs")
 	req = w.request()
-	req.Tag = &Tag{Name: "v2", Commit: two}
+	req.Tag = w.tag("v2", two)
 	if r := only(t, w.deliver(req)); r.Class != ClassTagElsewhere || r.There != theirs {
 		t.Errorf("%+v", r)
 	}

@@ -57,10 +57,13 @@ type Want struct {
 	OID string // all zeros: the ref is to go
 }
 
-// Tag is a tag to make on a commit before pushing, if it is not there.
+// Tag is a tag to make on a commit before pushing.
 type Tag struct {
 	Name   string // without refs/tags/
 	Commit string
+	// Make puts it into the repository, under the repository's own rules, and
+	// returns the object that it names; one that is on the commit already is fine.
+	Make func(context.Context) (oid string, err error)
 }
 
 // Request is one delivery of some refs to one target.

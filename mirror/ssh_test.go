@@ -43,7 +43,7 @@ func sshWorld(t *testing.T) (*world, *forgetest.SSHD, Request) {
 
 func TestSSHKeyFromMemory(t *testing.T) {
 	w, _, req := sshWorld(t)
-	req.Tag = &Tag{Name: "v1", Commit: req.Refs[0].OID}
+	req.Tag = w.tag("v1", req.Refs[0].OID)
 	if rep := w.deliver(req); !rep.OK() {
 		t.Fatalf("%s", rep)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"quire/internal/gitrepo"
 	"quire/internal/secret"
 	"quire/internal/store"
 	"quire/mirror/forgetest"
@@ -150,6 +151,19 @@ func (w *world) request(wants ...Want) Request {
 	t := w.target
 	t.Asked = true
 	return Request{GitDir: w.src, Target: t, Credential: secret.NewValue(token), Refs: wants, Seq: w.next(), Wall: HostWall()}
+}
+
+// tag is a tag that a pipeline wants made.
+func (w *world) tag(name, commit string) *Tag {
+	return &Tag{Name: name, Commit: commit, Make: func(ctx context.Context) (string, error) {
+		r, err := gitrepo.Open(w.src)
+		if err != nil {
+			return "", err
+		}
+		defer r.Close()
+		oid, _, err := r.CreateTag(ctx, name, commit, []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GIT_CONFIG_NOSYSTEM=1"})
+		return oid, err
+	}}
 }
 
 func (w *world) deliver(req Request) Report {

@@ -233,8 +233,6 @@ func (d *direct) close() error {
 	return nil
 }
 
-// What direct leaves to git: these walk history, or write.
+// What direct leaves to git, since it walks history.
 
 func (d *direct) isAncestor(string, string) (bool, error) { return false, errUnread }
-
-func (d *direct) createTag(string, string, *Annotation) (string, error) { return "", errUnread }

@@ -213,26 +213,6 @@ func (s *gitPlumbing) isAncestor(ancestor, descendant string) (bool, error) {
 	return err == nil, err
 }
 
-func (s *gitPlumbing) createTag(name, target string, note *Annotation) (string, error) {
-	oid := target
-	if note != nil {
-		out, _, err := s.output(tagText(name, target, note), "mktag")
-		if err != nil {
-			return "", err
-		}
-		oid = strings.TrimSpace(out)
-	}
-	ref := "refs/tags/" + name
-	_, _, err := s.output(fmt.Sprintf("create %s %s\n", ref, oid), "update-ref", "--stdin")
-	if err != nil {
-		if _, found, resolveErr := s.resolve(ref); resolveErr == nil && found {
-			return "", errors.Join(err, errTagExists)
-		}
-		return "", err
-	}
-	return oid, nil
-}
-
 func (s *gitPlumbing) close() error { return s.rest() }
 
 func (s *gitPlumbing) rest() error {

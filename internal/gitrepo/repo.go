@@ -1,5 +1,5 @@
 // Package gitrepo reads the commits, files and refs of a bare repository, and
-// makes tags in it.
+// makes tags in it as a push does.
 //
 // There are two ways to a repository, and Open chooses. Its files are read in this
 // process, without starting anything, where they are plain: small objects, loose
@@ -48,7 +48,6 @@ type source interface {
 	refs(prefix string, each func(Ref) error) error
 	head() (string, error)
 	isAncestor(ancestor, descendant string) (bool, error)
-	createTag(name, target string, note *Annotation) (string, error)
 	rest() error // ends children, which come again
 	close() error
 }

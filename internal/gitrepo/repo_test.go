@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -411,40 +413,118 @@ func TestCreateTag(t *testing.T) {
 	each(t, func(t *testing.T, r *Repo, f fixture) {
 		name := fmt.Sprintf("rel/v1-%T", r.src) // the two ways share one repository
 		name = strings.NewReplacer("*", "", ".", "-").Replace(name)
-		oid, created, err := r.CreateTag(name, f.annotated, nil)
+		oid, created, err := r.CreateTag(t.Context(), name, f.annotated, hookEnv(t))
 		if err != nil || !created || oid != f.second {
 			t.Fatalf("a tag on an annotated tag's commit: %v, %v, %v", oid, created, err)
 		}
 		if got := runGit(t, f.dir, "rev-parse", "refs/tags/"+name); got != f.second {
 			t.Errorf("git sees %s", got)
 		}
-		if oid, created, err = r.CreateTag(name, f.second, nil); err != nil || created || oid != f.second {
+		if oid, created, err = r.CreateTag(t.Context(), name, f.second, hookEnv(t)); err != nil || created || oid != f.second {
 			t.Errorf("again: %v, %v, %v", oid, created, err)
 		}
 		var elsewhere *TagElsewhereError
-		if _, _, err = r.CreateTag(name, f.first, nil); !errors.As(err, &elsewhere) || elsewhere.Have != f.second {
+		if _, _, err = r.CreateTag(t.Context(), name, f.first, hookEnv(t)); !errors.As(err, &elsewhere) || elsewhere.Have != f.second {
 			t.Errorf("elsewhere: %v", err)
 		}
-		if _, _, err = r.CreateTag(name+"/below", f.first, nil); err == nil {
+		if _, _, err = r.CreateTag(t.Context(), name+"/below", f.first, hookEnv(t)); err == nil {
 			t.Error("a tag below a tag was made")
 		}
-		note := &Annotation{Message: "Release\n\nnotes\n", Tagger: Signature{Name: "Q", Email: "q@example.org", When: time.Unix(1700000000, 0).UTC()}}
-		oid, created, err = r.CreateTag(name+"-note", f.second, note)
-		if err != nil || !created || oid == f.second {
-			t.Fatalf("annotated: %v, %v, %v", oid, created, err)
-		}
-		want := "object " + f.second + "\ntype commit\ntag " + name + "-note\ntagger Q <q@example.org> 1700000000 +0000\n\nRelease\n\nnotes"
-		if got := runGit(t, f.dir, "cat-file", "tag", "refs/tags/"+name+"-note"); got != want {
-			t.Errorf("tag object:\n%s\nwant:\n%s", got, want)
-		}
-		if again, created, err := r.CreateTag(name+"-note", f.second, note); err != nil || created || again != oid {
-			t.Errorf("annotated again: %v, %v, %v", again, created, err)
-		}
-		if _, _, err := r.CreateTag(name+"-tree", f.treeTag, nil); err == nil {
+		if _, _, err := r.CreateTag(t.Context(), name+"-tree", f.treeTag, hookEnv(t)); err == nil {
 			t.Error("a tree was tagged as a commit")
+		}
+		for _, bad := range []string{"-x", "../../heads/main", "refs/heads/main", "a b", "a\nb", "a\x00b", "x.lock", "", "HEAD", "a..b"} {
+			if _, _, err := r.CreateTag(t.Context(), bad, f.first, hookEnv(t)); err == nil {
+				t.Errorf("%q was made", bad)
+			}
 		}
 		runGit(t, f.dir, "fsck", "--strict", "--no-dangling")
 	})
+}
+
+func hookEnv(t *testing.T, more ...string) []string {
+	return append(more, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "GIT_CONFIG_NOSYSTEM=1")
+}
+
+// The repository's own hooks say what may be there, and their words come back.
+func TestCreateTagUnderTheRepositorysRules(t *testing.T) {
+	f := newFixture(t)
+	for _, open := range []func(string) (source, error){openDirect, openPlumbing} {
+		src, err := open(f.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &Repo{gitDir: f.dir, src: src}
+		defer r.Close()
+		for _, hook := range []string{"pre-receive", "update", "reference-transaction"} {
+			path := filepath.Join(f.dir, "hooks", hook)
+			script := "#!/bin/sh\necho \"$WHO may not tag \033[31mthat\" >&2\nexit 1\n"
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			var refused *TagRefusedError
+			_, created, err := r.CreateTag(t.Context(), "v7", f.second, hookEnv(t, "WHO=mallory"))
+			if created || !errors.As(err, &refused) || !strings.Contains(refused.Said, "mallory may not tag") || strings.Contains(refused.Said, "\033") {
+				t.Errorf("%s: %v, %v", hook, created, err)
+			}
+			if _, found, err := r.ResolveRef("refs/tags/v7"); err != nil || found {
+				t.Errorf("%s: the tag is there, %v", hook, err)
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	runGit(t, f.dir, "config", "transfer.hideRefs", "refs/tags")
+	r, err := Open(f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var refused *TagRefusedError
+	if _, _, err := r.CreateTag(t.Context(), "v8", f.second, hookEnv(t)); !errors.As(err, &refused) || !strings.Contains(refused.Said, "hidden") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A hook that does not end is ended with the run.
+func TestCreateTagEndsWithItsContext(t *testing.T) {
+	f := newFixture(t)
+	r, err := Open(f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	at := filepath.Join(t.TempDir(), "at")
+	if err := syscall.Mkfifo(at, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(f.dir, "hooks", "update")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho here >"+at+"\nsleep 1000\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { _, _, err := r.CreateTag(ctx, "v7", f.second, hookEnv(t)); ended <- err }()
+	if _, err := os.ReadFile(at); err != nil { // until the hook is at work
+		t.Fatal(err)
+	}
+	if _, err := r.Commit(f.second); err != nil { // nobody waits for the hook
+		t.Error(err)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if _, found, err := r.ResolveRef("refs/tags/v7"); err != nil || found {
+		t.Errorf("the tag is there, %v", err)
+	}
 }
 
 // Writers that meet at one tag all see it made, on the same commit, and git
@@ -454,6 +534,7 @@ func TestCreateTagAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	made := make([]bool, 12)
 	errs := make([]error, len(made))
+	env := hookEnv(t)
 	for i := range made {
 		wg.Go(func() {
 			r, err := Open(f.dir)
@@ -463,7 +544,7 @@ func TestCreateTagAtOnce(t *testing.T) {
 			}
 			defer r.Close()
 			for {
-				_, made[i], errs[i] = r.CreateTag("v9", f.second, nil)
+				_, made[i], errs[i] = r.CreateTag(t.Context(), "v9", f.second, env)
 				if errs[i] == nil || !strings.Contains(errs[i].Error(), "lock") {
 					return
 				}

@@ -1,17 +1,10 @@
 package gitrepo
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"strings"
-	"time"
 )
-
-// Annotation makes a tag an annotated one. The zero time means now.
-type Annotation struct {
-	Message string
-	Tagger  Signature
-}
 
 // TagElsewhereError is a tag that exists and names something else. Tags do not
 // move, so nothing was changed.
@@ -25,47 +18,60 @@ func (e *TagElsewhereError) Error() string {
 	return fmt.Sprintf("tag %s exists on %.12s, so it cannot be put on %.12s", e.Tag, e.Have, e.Want)
 }
 
-var errTagExists = errors.New("the tag exists")
+// TagRefusedError is a tag that the repository did not take: a hook of its
+// refused it, or its configuration does.
+type TagRefusedError struct {
+	Tag  string
+	Said string // what git and the hooks printed
+}
 
-// CreateTag puts the tag name on commit (which may be given as an annotated tag
-// and is then peeled): a lightweight one, or with a note an annotated one. It
-// returns the object that refs/tags/NAME names afterwards. If the tag is on
-// that commit already it is left as it is, and created is false; elsewhere, the
-// error is a *TagElsewhereError.
+func (e *TagRefusedError) Error() string {
+	return fmt.Sprintf("tag %s was refused by the repository's own rules: %s", e.Tag, e.Said)
+}
+
+// CreateTag puts the lightweight tag name on commit (which may be given as an
+// annotated tag and is then peeled). It returns the object that refs/tags/NAME
+// names afterwards. If the tag is on that commit already it is left as it is, and
+// created is false; elsewhere, the error is a *TagElsewhereError.
+//
+// The tag is made as somebody's push would make it, by git receive-pack: the
+// repository's hooks run, and what they or its configuration refuse is a
+// *TagRefusedError. env is the whole environment of that push, which the hooks
+// see; ctx's end ends it, and then nobody knows whether the tag was made.
 //
 // Two processes that make the same tag at the same moment both succeed: git's
 // own lock on the ref decides which of them made it.
-func (r *Repo) CreateTag(name, commit string, note *Annotation) (oid string, created bool, err error) {
-	if err := CheckTagName(name); err != nil {
+func (r *Repo) CreateTag(ctx context.Context, name, commit string, env []string) (oid string, created bool, err error) {
+	if err := CheckNewTag(name); err != nil {
 		return "", false, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c, err := r.commit(commit)
+	c, err := r.Commit(commit)
 	if err != nil {
 		return "", false, fmt.Errorf("create tag %s: %w", name, err)
 	}
-	if oid, err := r.tagOn(name, c.OID); oid != "" || err != nil {
+	if oid, err := r.taggedOn(name, c.OID); oid != "" || err != nil {
 		return oid, false, err
 	}
-	if note != nil && note.Tagger.When.IsZero() {
-		dated := *note
-		dated.Tagger.When = time.Now()
-		note = &dated
-	}
-	err = r.do(func(s source) (err error) {
-		oid, err = s.createTag(name, c.OID, note)
-		return err
-	})
-	if errors.Is(err, errTagExists) {
-		if oid, err := r.tagOn(name, c.OID); oid != "" || err != nil {
-			return oid, false, err
-		}
-	}
-	if err != nil {
+	// r.mu is not held: hooks take their time.
+	refused, err := receive(ctx, r.gitDir, "refs/tags/"+name, c.OID, env)
+	switch {
+	case err != nil:
 		return "", false, fmt.Errorf("create tag %s: %w", name, err)
+	case refused == "":
+		return c.OID, true, nil
 	}
-	return oid, true, nil
+	// Somebody else may have made it in between.
+	if oid, err := r.taggedOn(name, c.OID); oid != "" || err != nil {
+		return oid, false, err
+	}
+	return "", false, &TagRefusedError{Tag: name, Said: refused}
+}
+
+// taggedOn is tagOn, for callers that do not hold r.mu.
+func (r *Repo) taggedOn(name, commit string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tagOn(name, commit)
 }
 
 // tagOn is what the tag names if it is on commit, "" if there is no such tag,
@@ -88,6 +94,15 @@ func (r *Repo) tagOn(name, commit string) (string, error) {
 		return "", &TagElsewhereError{Tag: name, Have: at, Want: commit}
 	}
 	return oid, nil
+}
+
+// CheckNewTag is CheckTagName, and reports also a full name given for the tag's own:
+// git would make refs/tags/refs/heads/main of it, which is read as another ref.
+func CheckNewTag(name string) error {
+	if strings.HasPrefix(name, "refs/") {
+		return fmt.Errorf("malformed tag name %q: it is a full ref name; give the tag's name alone", name)
+	}
+	return CheckTagName(name)
 }
 
 // CheckTagName reports a name that git does not take as a tag's, by the rules
@@ -139,11 +154,4 @@ func unusableName(name string) string {
 		}
 	}
 	return ""
-}
-
-// tagText is an annotated tag as git stores it (`git mktag` reads the same).
-func tagText(name, target string, note *Annotation) string {
-	return fmt.Sprintf("object %s\ntype commit\ntag %s\ntagger %s <%s> %d %s\n\n%s\n", target, name,
-		note.Tagger.Name, note.Tagger.Email, note.Tagger.When.Unix(), note.Tagger.When.Format("-0700"),
-		strings.TrimRight(note.Message, "\n"))
 }

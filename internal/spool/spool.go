@@ -24,7 +24,8 @@ import (
 // Dir is a state directory seen as the owner of a spool.
 type Dir string
 
-// Root is the spool's directory. Its parts are tmp, new, intent, bad and aside.
+// Root is the spool's directory. Its parts are tmp, new, intent, own, bad and
+// aside.
 func (d Dir) Root() string { return filepath.Join(string(d), "spool") }
 
 // New is the directory of waiting pushes, for those who watch it.
@@ -233,14 +234,16 @@ func (d Dir) BadFiles() ([]BadFile, error) {
 // Clean removes files of writers that died, which no living one can still be
 // at: older than age.
 func (d Dir) Clean(age time.Duration) error {
-	names, err := d.list("tmp")
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		st, err := os.Lstat(d.part("tmp", n))
-		if err == nil && time.Since(st.ModTime()) > age {
-			os.Remove(d.part("tmp", n)) // the next Clean tries again
+	for _, part := range []string{"tmp", "own"} {
+		names, err := d.list(part)
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			st, err := os.Lstat(d.part(part, n))
+			if err == nil && time.Since(st.ModTime()) > age {
+				os.Remove(d.part(part, n)) // the next Clean tries again
+			}
 		}
 	}
 	return nil

@@ -49,14 +49,11 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 		GitDir: w.run.GitDir, Target: target, Credential: credential, Refs: wants, Seq: w.run.PushID, KnownHosts: w.cfg.SSH.KnownHosts, Wall: bounds,
 	}
 	if m.Tag != "" {
-		req.Tag = &mirror.Tag{Name: m.Tag, Commit: w.commit}
+		commit := w.commit
 		if m.SHA != "" {
-			req.Tag.Commit = m.SHA
+			commit = m.SHA
 		}
-		// Before it is made, or the worker would take it for a push nobody reported.
-		if err := w.store.NoteTip(ctx, w.run.GitDir, "refs/tags/"+m.Tag, req.Tag.Commit); err != nil {
-			return pipeline.MirrorResult{}, err
-		}
+		req.Tag = &mirror.Tag{Name: m.Tag, Commit: commit, Make: func(ctx context.Context) (string, error) { return w.makeTag(ctx, m.Tag, commit) }}
 	}
 	report, err := w.engine.Deliver(ctx, req)
 	w.recordMirror(call, report)

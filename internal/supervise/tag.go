@@ -1,0 +1,90 @@
+package supervise
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"quire/internal/event"
+	"quire/internal/gitrepo"
+	"quire/internal/spool"
+)
+
+// makeTag puts a tag of the pipeline's into the run's repository, as a push by the
+// run's pusher would: the repository's hooks decide whether it may be there. The
+// worker and quire's own hooks are told beforehand, since it is nobody's push and
+// makes no run.
+func (w *world) makeTag(ctx context.Context, name, commit string) (oid string, err error) {
+	if err := gitrepo.CheckNewTag(name); err != nil {
+		return "", err
+	}
+	c, err := w.repo.Commit(commit)
+	if err != nil {
+		return "", err
+	}
+	ref := "refs/tags/" + name
+	_, before, err := w.repo.ResolveRef(ref)
+	if err != nil {
+		return "", err
+	}
+	own := rand.Text()
+	u := event.Update{Old: strings.Repeat("0", len(c.OID)), New: c.OID, Ref: ref}
+	forget, err := spool.Dir(w.cfg.StateDir).Own(own, w.run.GitDir, u)
+	if err != nil {
+		return "", err
+	}
+	defer forget()
+	if !before {
+		if err := w.store.NoteTip(ctx, w.run.GitDir, ref, c.OID); err != nil {
+			return "", err
+		}
+	}
+	oid, _, err = w.repo.CreateTag(ctx, name, c.OID, w.tagEnvironment(own))
+	if err == nil {
+		return oid, nil
+	}
+	if _, after, lookErr := w.repo.ResolveRef(ref); lookErr == nil && !before && !after {
+		// Refused: there is no tip to be known.
+		err = errors.Join(err, w.store.NoteTip(context.WithoutCancel(ctx), w.run.GitDir, ref, ""))
+	}
+	return "", w.redactedTag(err)
+}
+
+// redactedTag takes secrets out of what hooks said.
+func (w *world) redactedTag(err error) error {
+	var refused *gitrepo.TagRefusedError
+	if errors.As(err, &refused) {
+		refused.Said = w.vault.Redactor().String(refused.Said)
+	}
+	return err
+}
+
+// hookNames are the variables of this process that a repository's hooks may need,
+// as they do when somebody pushes. No secret's variable is among them.
+var hookNames = []string{
+	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
+	"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "QUIRE_BIN",
+}
+
+// tagEnvironment is the environment of the push of a tag, and of the hooks that run
+// then. QUIRE_RUN is not in it: what a hook leaves running is not the run's to end.
+func (w *world) tagEnvironment(own string) []string {
+	var env []string
+	for _, name := range hookNames {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	if w.cfg.Path != "" {
+		if abs, err := filepath.Abs(w.cfg.Path); err == nil {
+			env = append(env, "QUIRE_CONFIG="+abs) // the hooks' state directory is ours
+		}
+	}
+	if !strings.Contains(w.run.Pusher, "\x00") {
+		env = append(env, "QUIRE_PUSHER="+w.run.Pusher)
+	}
+	return append(env, spool.OwnVariable+"="+own)
+}
