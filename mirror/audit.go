@@ -183,7 +183,8 @@ func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) error {
 		}
 		var wants []Want
 		for _, ref := range slices.Sorted(maps.Keys(here)) {
-			if rows[ref].Want != here[ref] {
+			row := rows[ref]
+			if row.Want != here[ref] || row.Authority != "" && row.State == store.DeliveryRefused { // a pipeline may not, and the order may
 				wants = append(wants, Want{ref, here[ref]})
 			}
 		}

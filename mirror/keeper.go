@@ -244,9 +244,9 @@ func (k *Keeper) adopt(ctx context.Context) error {
 }
 
 // due lists the targets that are owed something now, and are not left alone.
-func (k *Keeper) due(ctx context.Context) (due []store.MirrorTarget, next time.Time, err error) {
+func (k *Keeper) due(ctx context.Context) (due []store.DueTarget, next time.Time, err error) {
 	due, next, err = k.engine.store.DueTargets(ctx, k.engine.now())
-	due = slices.DeleteFunc(due, func(t store.MirrorTarget) bool {
+	due = slices.DeleteFunc(due, func(t store.DueTarget) bool {
 		why := k.Aside(t.GitDir, t.URL)
 		key := targetKey{t.GitDir, t.URL}
 		k.mu.Lock()
@@ -254,7 +254,7 @@ func (k *Keeper) due(ctx context.Context) (due []store.MirrorTarget, next time.T
 		k.aside[key] = why != nil
 		k.mu.Unlock()
 		if news {
-			k.Tell(Notice{GitDir: t.GitDir, Err: fmt.Errorf("mirror %s: %w", recorded(t).Name, why)})
+			k.Tell(Notice{GitDir: t.GitDir, Err: fmt.Errorf("mirror %s: %w", t.Name, why)})
 		}
 		return why != nil
 	})
@@ -367,13 +367,17 @@ func (k *Keeper) resolver(gitDir string, t Target) func(context.Context) (secret
 	return Resolver(t, func(ctx context.Context, name string) (secret.Value, error) { return k.Secret(ctx, gitDir, name) })
 }
 
-// request is a request for what is owed at a recorded target. A standing order's
+// request is a request for looking at a recorded target. A standing order's
 // present settings win over those of when it was recorded.
 func (k *Keeper) request(t store.MirrorTarget) Request {
 	target := recorded(t)
 	if now, orders := k.standing(t.GitDir, t.URL); len(orders) > 0 {
 		target = now // the operator's own: no wall
 	}
+	return k.requestFor(t, target)
+}
+
+func (k *Keeper) requestFor(t store.MirrorTarget, target Target) Request {
 	req := Request{GitDir: t.GitDir, Target: target, KnownHosts: k.KnownHosts, Resolve: k.resolver(t.GitDir, target)}
 	if target.Asked {
 		req.Wall = k.wall(t.GitDir)
@@ -394,9 +398,17 @@ func (k *Keeper) wall(gitDir string) Wall {
 	return w
 }
 
-// deliver works off what is owed at one target.
-func (k *Keeper) deliver(ctx context.Context, t store.MirrorTarget) {
-	if why := retired(t, k.Orders); why != "" {
+// deliver works off what is owed at one target on one behalf.
+func (k *Keeper) deliver(ctx context.Context, t store.DueTarget) {
+	target, orders := k.standing(t.GitDir, t.URL)
+	why := retired(t.MirrorTarget, k.Orders)
+	switch {
+	case t.Authority != "":
+		target = recorded(t.MirrorTarget).under(t.Authority)
+	case len(orders) == 0 && why == "":
+		why = unordered
+	}
+	if why != "" {
 		if err := k.engine.retire(ctx, t, why); err != nil && ctx.Err() == nil {
 			k.Tell(Notice{GitDir: t.GitDir, Err: err})
 			pause(ctx, pauseAfterTrouble)
@@ -405,11 +417,11 @@ func (k *Keeper) deliver(ctx context.Context, t store.MirrorTarget) {
 	}
 	end, err := k.Begin(t.GitDir, t.URL)
 	if err != nil {
-		k.Tell(Notice{GitDir: t.GitDir, Err: fmt.Errorf("mirror %s: %w", recorded(t).Name, err)})
+		k.Tell(Notice{GitDir: t.GitDir, Err: fmt.Errorf("mirror %s: %w", t.Name, err)})
 		pause(ctx, pauseAfterTrouble)
 		return
 	}
-	req := k.request(t)
+	req := k.requestFor(t.MirrorTarget, target)
 	rep, err := k.engine.Deliver(ctx, req)
 	end()
 	if ctx.Err() != nil {
@@ -420,7 +432,7 @@ func (k *Keeper) deliver(ctx context.Context, t store.MirrorTarget) {
 		rep.Results[i].Earlier = r.revived
 	}
 	if len(rep.Landed()) > 0 {
-		if _, orders := k.standing(t.GitDir, t.URL); slices.ContainsFunc(orders, func(o Order) bool { return o.Statuses }) {
+		if slices.ContainsFunc(orders, func(o Order) bool { return o.Statuses }) {
 			err = errors.Join(err, k.engine.store.WakeStatuses(ctx, t.GitDir, t.URL, k.engine.now()))
 		}
 	}

@@ -33,7 +33,7 @@ func (d *delivery) owe(ctx context.Context, held bool) error {
 		if k, ok := known[w.Ref]; ok && k.Seq > seq && k.Want != w.OID && d.ahead(k.Want, w.OID) {
 			seq = k.Seq // a clock went back: what is ahead in history is later
 		}
-		owed = append(owed, store.Delivery{Ref: w.Ref, Want: w.OID, Seq: seq})
+		owed = append(owed, store.Delivery{Ref: w.Ref, Want: w.OID, Seq: seq, Authority: t.authority()})
 	}
 	return d.store.Owe(ctx, store.MirrorTarget{
 		GitDir: d.req.GitDir, URL: t.URL, Name: t.Name, Secret: t.Secret, Force: t.Force, Delete: t.Delete,
@@ -83,7 +83,7 @@ func (d *delivery) again(ctx context.Context, moves []*move) error {
 	return d.record(ctx, moves)
 }
 
-// load makes moves of all that is open at the target.
+// load makes moves of all that is open at the target on the delivery's behalf.
 func (d *delivery) load(ctx context.Context) ([]*move, error) {
 	known, err := d.store.Deliveries(ctx, d.req.GitDir, d.to.url, nil)
 	if err != nil {
@@ -91,6 +91,9 @@ func (d *delivery) load(ctx context.Context) ([]*move, error) {
 	}
 	var moves []*move
 	for _, k := range known {
+		if k.Authority != d.req.Target.authority() {
+			continue
+		}
 		moves = append(moves, &move{d: k, earlier: !d.mine[k.Ref], counted: k.State == store.DeliveryPushing})
 	}
 	sort.Slice(moves, func(i, j int) bool { return moves[i].d.Ref < moves[j].d.Ref })

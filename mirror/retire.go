@@ -24,7 +24,7 @@ func retired(t store.MirrorTarget, orders []Order) (why string) {
 	case other != nil:
 		return other.Error()
 	case !t.Asked && !ordered(orders, t.GitDir, t.URL):
-		return "no [[mirror]] in the configuration asks for it any more"
+		return unordered
 	}
 	return ""
 }
@@ -37,13 +37,18 @@ func otherRunner(gitDir string) *runner.OtherError {
 	return other
 }
 
-// retire ends what is owed at a target for a reason of retired. What was put
-// there stays there and in the ledger.
-func (e *Engine) retire(ctx context.Context, t store.MirrorTarget, why string) error {
+// unordered is why the operator's own deliveries to a target are made no more,
+// though a pipeline asks for it still.
+const unordered = "no [[mirror]] in the configuration asks for it any more"
+
+// retire ends what is owed at a target, on that behalf, for a reason of retired.
+// What was put there stays there and in the ledger.
+func (e *Engine) retire(ctx context.Context, t store.DueTarget, why string) error {
 	rows, err := e.store.Deliveries(ctx, t.GitDir, t.URL, nil)
 	if err != nil {
 		return err
 	}
+	maps.DeleteFunc(rows, func(_ string, d store.Delivery) bool { return d.Authority != t.Authority })
 	for ref, d := range rows {
 		d.State, d.Class, d.Error, d.At, d.NextAt = store.DeliveryRefused, string(ClassRetired), why, e.now(), time.Time{}
 		rows[ref] = d

@@ -29,8 +29,8 @@ func targetClasses() []string {
 	return out
 }
 
-// revive pushes what was refused before for the target's sake, if the target
-// took something now. It goes by itself, so that it keeps nothing else back, and
+// revive pushes what was refused before for the target's sake, on the same behalf,
+// if the target took something now. It goes by itself, so that it keeps nothing else back, and
 // less and less often, if its cause was the ref's own after all.
 func (d *delivery) revive(ctx context.Context, done map[string]Result) error {
 	took := false
@@ -50,7 +50,7 @@ func (d *delivery) revive(ctx context.Context, done map[string]Result) error {
 	var moves []*move
 	for _, row := range rows {
 		_, tried := done[row.Ref]
-		if row.State == store.DeliveryRefused && !tried && d.now().Sub(row.At) >= d.backoff(row.Attempts, ClassNone) {
+		if row.State == store.DeliveryRefused && !tried && row.Authority == d.req.Target.authority() && d.now().Sub(row.At) >= d.backoff(row.Attempts, ClassNone) {
 			moves = append(moves, &move{d: row, earlier: true, revived: true})
 		}
 	}

@@ -51,6 +51,8 @@ type RefStatus struct {
 	Class    Class               `json:"class,omitempty"`  // of the last error
 	Error    string              `json:"error,omitempty"`  //
 	Advice   string              `json:"advice,omitempty"` // what a person can do, one sentence
+
+	authority string
 }
 
 // Advice is what a person can do about what is not in step: one sentence for each
@@ -168,7 +170,7 @@ func recorded(t store.MirrorTarget) Target {
 
 func refStatus(d store.Delivery, now time.Time) RefStatus {
 	r := RefStatus{Ref: d.Ref, Want: d.Want, There: d.Put, State: d.State, Attempts: d.Attempts, NextAt: d.NextAt,
-		Class: Class(d.Class), Error: d.Error}
+		Class: Class(d.Class), Error: d.Error, authority: d.Authority}
 	switch {
 	case d.State == store.DeliveryDiverged:
 		r.There = d.There
@@ -187,5 +189,27 @@ func refStatus(d store.Delivery, now time.Time) RefStatus {
 	return r
 }
 
-// Again is the target as it was recorded, for another delivery.
-func (s TargetStatus) Again() Target { return s.again }
+// Retry is what is not in step at a target, on one pipeline's behalf.
+type Retry struct {
+	Target Target
+	Wants  []Want
+}
+
+// Retries are what pipelines asked for at the target and is not in step, for other
+// deliveries of it.
+func (s TargetStatus) Retries() []Retry {
+	var out []Retry
+	for _, r := range s.Refs {
+		if !r.Drift || r.authority == "" {
+			continue
+		}
+		t := s.again.under(r.authority)
+		i := slices.IndexFunc(out, func(x Retry) bool { return x.Target == t })
+		if i < 0 {
+			i = len(out)
+			out = append(out, Retry{Target: t})
+		}
+		out[i].Wants = append(out[i].Wants, Want{r.Ref, r.Want})
+	}
+	return out
+}

@@ -194,7 +194,7 @@ func TestTheLedgerIsNoWayAroundTheWall(t *testing.T) {
 		Secret: func(context.Context, string, string) (secret.Value, error) { return secret.NewValue(token), nil },
 		Wall:   func(string) (Wall, error) { return sandbox(t, w.state, usualAllow...), nil },
 	})
-	k.deliver(t.Context(), w.targetRow())
+	k.deliver(t.Context(), w.due("refs/heads/main"))
 	if d := w.row("refs/heads/main"); d.State != store.DeliveryRefused || Class(d.Class) != ClassNotAllowed {
 		t.Errorf("ledger %+v", d)
 	}
@@ -203,7 +203,7 @@ func TestTheLedgerIsNoWayAroundTheWall(t *testing.T) {
 		t.Errorf("a look: %+v", row)
 	}
 	k.Wall = func(string) (Wall, error) { return Wall{}, errors.New("no configuration") }
-	k.deliver(t.Context(), w.targetRow())
+	k.deliver(t.Context(), w.due("refs/heads/main"))
 	if _, err := w.engine.Expires(t.Context(), k.request(w.targetRow())); err != nil && !strings.Contains(err.Error(), "allow") {
 		t.Errorf("%v", err)
 	}
@@ -214,7 +214,7 @@ func TestTheLedgerIsNoWayAroundTheWall(t *testing.T) {
 	k.Wall = func(string) (Wall, error) { return sandbox(t, w.state, w.forge.URL+"/"), nil }
 	c.advance(25 * time.Hour)
 	k.audit(t.Context(), w.targetRow())
-	k.deliver(t.Context(), w.targetRow())
+	k.deliver(t.Context(), w.due("refs/heads/main"))
 	w.wantThere("refs/heads/main", one)
 }
 
@@ -237,7 +237,7 @@ func TestTheOperatorsOwnOrderKnowsNoWall(t *testing.T) {
 	if err := k.Owe(t.Context(), w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})); err != nil {
 		t.Fatal(err)
 	}
-	k.deliver(t.Context(), w.targetRow())
+	k.deliver(t.Context(), w.due("refs/heads/main"))
 	w.wantThere("refs/heads/main", one)
 	if _, err := os.Stat(ran); err != nil {
 		t.Error("the hook of the operator's own mirror did not run")
@@ -552,4 +552,81 @@ func TestTheAPIIsBehindTheWallToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
+}
+
+// due is the target as it is due for a ref.
+func (w *world) due(ref string) store.DueTarget {
+	w.t.Helper()
+	return store.DueTarget{MirrorTarget: w.targetRow(), Authority: w.row(ref).Authority}
+}
+
+// What a pipeline may not push is pushed with the credential of nobody else: not by
+// a run that has the secret, not by the operator's order, and not by the worker.
+func TestOneCredentialPushesNothingOfAnothers(t *testing.T) {
+	var c clock
+	w := newWorld(t, c.option())
+	one := w.commit("refs/heads/main", "one")
+	evil := w.commit("refs/heads/wip/evil", "evil", one)
+	ask := func(secretName, value string, wants ...Want) Report {
+		req := w.request(wants...)
+		req.Target.Secret, req.Credential = secretName, secret.NewValue(value)
+		return w.deliver(req)
+	}
+	refused := func() {
+		t.Helper()
+		rep := ask("", "", Want{"refs/heads/wip/evil", evil}, Want{"refs/tags/v9", evil})
+		if len(rep.Landed()) > 0 {
+			t.Fatalf("%s", rep)
+		}
+	}
+	absent := func(who string) {
+		t.Helper()
+		for _, ref := range []string{"refs/heads/wip/evil", "refs/tags/v9"} {
+			if at(t, w.dst, ref) != "" {
+				t.Errorf("%s pushed %s", who, ref)
+			}
+		}
+	}
+	refused()
+	c.advance(time.Hour)
+	if rep := ask("forge_token", token, Want{"refs/heads/main", one}); !rep.OK() {
+		t.Fatalf("%s", rep)
+	}
+	absent("the run that has the secret")
+
+	order := w.order()
+	order.Exclude = []string{"refs/heads/wip/*", "refs/tags/*"}
+	k, told := w.keeping(order)
+	two := w.commit("refs/heads/main", "two", one)
+	if err := k.Owe(t.Context(), w.event(event.Update{Old: one, New: two, Ref: "refs/heads/main"})); err != nil {
+		t.Fatal(err)
+	}
+	for n := range told {
+		if n.Err == nil && len(n.Report.Landed()) > 0 {
+			break
+		}
+	}
+	w.wantThere("refs/heads/main", two)
+	c.advance(25 * time.Hour)
+	k.Wake()
+	w.rests(k)
+	absent("the operator's order")
+
+	// Nor does it spoil what the operator's order has done or owes.
+	refused()
+	if rep := ask("", "", Want{"refs/heads/main", two}); !rep.OK() {
+		t.Errorf("%s", rep)
+	}
+	if d := w.row("refs/heads/main"); d.State != store.DeliveryLanded || d.Authority != "" {
+		t.Errorf("%+v", d)
+	}
+	status, err := w.engine.Status(t.Context(), w.src, nil)
+	if err != nil || len(status) != 1 {
+		t.Fatalf("%+v, %v", status, err)
+	}
+	for _, again := range status[0].Retries() {
+		if again.Target.Secret != "" || !again.Target.Asked || len(again.Wants) != 2 {
+			t.Errorf("%+v", again)
+		}
+	}
 }

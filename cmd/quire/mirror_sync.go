@@ -154,26 +154,31 @@ func (s *syncer) errands(ctx context.Context, gitDir string) ([]errand, error) {
 		if ordered[t.URL] || t.Retired != "" || s.only != "" && s.only != t.Target {
 			continue
 		}
-		var refs []mirror.Want
-		for _, r := range t.Refs {
-			if r.Drift {
-				refs = append(refs, mirror.Want{Ref: r.Ref, OID: r.Want})
-			}
-		}
-		out = append(out, errand{gitDir, t.Target, func(ctx context.Context) (mirror.Report, error) {
-			if len(refs) == 0 {
+		retries := t.Retries()
+		if len(retries) == 0 {
+			out = append(out, errand{gitDir, t.Target, func(context.Context) (mirror.Report, error) {
 				return mirror.Report{Target: t.Target, URL: t.URL}, nil
-			}
-			worker.RetryMirror(s.cfg, gitDir, t.URL)
-			w, err := wall.Mirrors(s.cfg, gitDir)
-			if err != nil {
-				return mirror.Report{}, err
-			}
-			return s.engine.Deliver(ctx, mirror.Request{Wall: w, GitDir: gitDir, Refs: refs, KnownHosts: s.cfg.SSH.KnownHosts, Confirmed: s.confirm,
-				Target: t.Again(), Resolve: s.credential(gitDir, t.Again())})
-		}})
+			}})
+		}
+		for _, again := range retries {
+			out = append(out, errand{gitDir, t.Target, s.retry(gitDir, again)})
+		}
 	}
 	return out, nil
+}
+
+// retry delivers again what a pipeline asked for: with the secret that it named,
+// and where the operator lets it push now.
+func (s *syncer) retry(gitDir string, again mirror.Retry) func(context.Context) (mirror.Report, error) {
+	return func(ctx context.Context) (mirror.Report, error) {
+		worker.RetryMirror(s.cfg, gitDir, again.Target.URL)
+		w, err := wall.Mirrors(s.cfg, gitDir)
+		if err != nil {
+			return mirror.Report{}, err
+		}
+		return s.engine.Deliver(ctx, mirror.Request{GitDir: gitDir, Target: again.Target, Refs: again.Wants, Wall: w,
+			KnownHosts: s.cfg.SSH.KnownHosts, Confirmed: s.confirm, Resolve: s.credential(gitDir, again.Target)})
+	}
 }
 
 // atOnce is how many mirrors are brought into step at once, so that one that is

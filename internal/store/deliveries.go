@@ -34,6 +34,8 @@ type Delivery struct {
 	Want string // object id; all zeros: the ref is to go
 	Seq  string // the push that wants it; ids of later pushes are greater
 
+	Authority string // on whose behalf; "": the operator's own order
+
 	Put  string // what was last known to have landed: the next push's lease; "" if never
 	Sent string // in flight when somebody last looked; "" if nothing is
 	Ours bool   // the ref was created there by quire, so quire may delete it
@@ -49,7 +51,9 @@ type Delivery struct {
 }
 
 // Owe records, in one transaction, the target and what it is owed: want of each
-// delivery, under its Seq. What a later push already wanted stays. With sending,
+// delivery, under its Seq and Authority. What a later push already wanted stays;
+// and what is owed already on another's behalf, or has landed on the operator's,
+// stays theirs unless the operator orders it. With sending,
 // they are marked as in flight at the same time; only who holds the target's
 // lock may say so.
 func (s *Store) Owe(ctx context.Context, t MirrorTarget, owed []Delivery, at time.Time, sending bool) error {
@@ -59,13 +63,14 @@ func (s *Store) Owe(ctx context.Context, t MirrorTarget, owed []Delivery, at tim
 			return err
 		}
 		st, err := tx.PrepareContext(ctx, `
-			INSERT INTO deliveries (git_dir, url, ref, want, seq, state, sent, attempts, since, next_at, at)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ?7 THEN ?4 ELSE '' END, ?7, ?8, ?8, ?8)
-			ON CONFLICT DO UPDATE SET want = excluded.want, seq = excluded.seq, state = excluded.state,
+			INSERT INTO deliveries (git_dir, url, ref, want, seq, state, sent, attempts, since, next_at, at, authority)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ?7 THEN ?4 ELSE '' END, ?7, ?8, ?8, ?8, ?9)
+			ON CONFLICT DO UPDATE SET want = excluded.want, seq = excluded.seq, state = excluded.state, authority = excluded.authority,
 				sent = CASE WHEN ?7 THEN excluded.sent ELSE sent END,
 				attempts = excluded.attempts, since = excluded.since, next_at = excluded.next_at, at = excluded.at,
 				class = '', error = ''
-			WHERE excluded.seq >= seq`)
+			WHERE excluded.seq >= seq AND NOT (want = excluded.want AND excluded.authority NOT IN ('', authority)
+				AND (state IN ('waiting', 'pushing') OR authority = '' AND state = 'landed'))`)
 		if err != nil {
 			return err
 		}
@@ -75,7 +80,7 @@ func (s *Store) Owe(ctx context.Context, t MirrorTarget, owed []Delivery, at tim
 			state, n = DeliveryPushing, 1
 		}
 		for _, d := range owed {
-			if _, err := st.ExecContext(ctx, t.GitDir, t.URL, d.Ref, d.Want, d.Seq, state, n, nanos(at)); err != nil {
+			if _, err := st.ExecContext(ctx, t.GitDir, t.URL, d.Ref, d.Want, d.Seq, state, n, nanos(at), d.Authority); err != nil {
 				return err
 			}
 		}
@@ -165,7 +170,7 @@ func (s *Store) changeSoon(ctx context.Context, what string, f func(*sql.Tx) err
 	return nil
 }
 
-const deliveryColumns = `git_dir, url, ref, want, seq, put, sent, ours, state, there, attempts, since, next_at, at, class, error`
+const deliveryColumns = `git_dir, url, ref, want, seq, put, sent, ours, state, there, attempts, since, next_at, at, class, error, authority`
 
 // Deliveries is what is known of some refs at a target, and of all that are
 // still owed there, by ref.
@@ -223,7 +228,7 @@ func (s *Store) deliveries(ctx context.Context, where string, args ...any) ([]De
 		var d Delivery
 		var since, next, at int64
 		err := rows.Scan(&d.GitDir, &d.URL, &d.Ref, &d.Want, &d.Seq, &d.Put, &d.Sent, &d.Ours, &d.State, &d.There,
-			&d.Attempts, &since, &next, &at, &d.Class, &d.Error)
+			&d.Attempts, &since, &next, &at, &d.Class, &d.Error, &d.Authority)
 		if err != nil {
 			return nil, err
 		}

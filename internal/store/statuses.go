@@ -112,8 +112,12 @@ func (s *Store) WaitingStatuses(ctx context.Context, gitDir string) (map[[2]stri
 // pairs of repository and URL. next is when the next other one is; the zero
 // time if none is.
 func (s *Store) DueStatuses(ctx context.Context, now time.Time) (due [][2]string, next time.Time, err error) {
-	return s.due(ctx, `SELECT git_dir, url, min(next_at) AS first FROM statuses
+	keys, next, err := s.due(ctx, `SELECT git_dir, url, '', min(next_at) AS first FROM statuses
 		WHERE next_at > 0 GROUP BY git_dir, url ORDER BY first`, now)
+	for _, k := range keys {
+		due = append(due, [2]string{k[0], k[1]})
+	}
+	return due, next, err
 }
 
 // SettleStatuses forgets those that were told or given up, and records the

@@ -60,38 +60,46 @@ func (s *Store) ForgetTarget(ctx context.Context, gitDir, url string) (found boo
 	return found, err
 }
 
+// DueTarget is a target that is owed something on somebody's behalf.
+type DueTarget struct {
+	MirrorTarget
+	Authority string
+}
+
 // DueTargets lists the targets that are owed something whose next attempt has
-// come, the longest waiting first. next is when the next other one comes; the
+// come, the longest waiting first, once for each on whose behalf. next is when the next other one comes; the
 // zero time if none does.
-func (s *Store) DueTargets(ctx context.Context, now time.Time) (due []MirrorTarget, next time.Time, err error) {
+func (s *Store) DueTargets(ctx context.Context, now time.Time) (due []DueTarget, next time.Time, err error) {
 	keys, next, err := s.due(ctx, `
-		SELECT git_dir, url, min(next_at) AS first FROM deliveries
-		WHERE state IN ('waiting', 'pushing') GROUP BY git_dir, url ORDER BY first`, now)
+		SELECT git_dir, url, authority, min(next_at) AS first FROM deliveries
+		WHERE state IN ('waiting', 'pushing') GROUP BY git_dir, url, authority ORDER BY first`, now)
 	if err != nil {
 		return nil, next, err
 	}
 	for _, k := range keys {
-		t, err := s.Targets(ctx, k[0], k[1])
+		list, err := s.Targets(ctx, k[0], k[1])
 		if err != nil {
 			return nil, next, err
 		}
-		due = append(due, t...)
+		for _, t := range list {
+			due = append(due, DueTarget{t, k[2]})
+		}
 	}
 	return due, next, nil
 }
 
-// due runs a query for targets (repository and URL) with the time of their next
+// due runs a query for targets (repository, URL, on whose behalf) with the time of their next
 // turn, the earliest first, and cuts the answer at now.
-func (s *Store) due(ctx context.Context, query string, now time.Time) (due [][2]string, next time.Time, err error) {
+func (s *Store) due(ctx context.Context, query string, now time.Time) (due [][3]string, next time.Time, err error) {
 	rows, err := s.db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, next, explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var key [2]string
+		var key [3]string
 		var first int64
-		if err := rows.Scan(&key[0], &key[1], &first); err != nil {
+		if err := rows.Scan(&key[0], &key[1], &key[2], &first); err != nil {
 			return nil, next, err
 		}
 		if first > nanos(now) {
