@@ -165,6 +165,9 @@ func TestOwnTmpAndHomeLastForTheRun(t *testing.T) {
 	if err := x.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if err := os.RemoveAll(spec.Scratch); err != nil { // as whoever made the Spec does
+		t.Error(err)
+	}
 	if left, _ := os.ReadDir(spec.RunDir); len(left) != 1 { // the workspace
 		t.Errorf("left behind: %v", left)
 	}
