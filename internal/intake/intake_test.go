@@ -497,7 +497,6 @@ func TestSlowAndBrokenPeersDelayNobody(t *testing.T) {
 		}
 	}
 	socket := f.served(s)
-	var silent []net.Conn
 	for _, first := range []string{"", "P", "P\xff\xff\xff\xff", "P\x00\x00\x01\x00{"} {
 		c, err := net.Dial("unix", socket)
 		if err != nil {
@@ -507,7 +506,6 @@ func TestSlowAndBrokenPeersDelayNobody(t *testing.T) {
 		if _, err := io.WriteString(c, first); err != nil {
 			t.Fatal(err)
 		}
-		silent = append(silent, c)
 	}
 	// One that reads nothing of an endless report is given up.
 	c, err := net.Dial("unix", socket)
