@@ -11,6 +11,7 @@ import (
 	"quire/internal/executor"
 	"quire/internal/executor/executortest"
 	"quire/internal/executor/local"
+	"quire/internal/jobfile"
 )
 
 func sh(t *testing.T, x executor.Executor, script string, env ...string) (string, executor.Exit) {
@@ -165,7 +166,7 @@ func TestOwnTmpAndHomeLastForTheRun(t *testing.T) {
 	if err := x.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := os.RemoveAll(spec.Scratch); err != nil { // as whoever made the Spec does
+	if err := jobfile.Remove(t.Context(), spec.Scratch); err != nil { // as whoever made the Spec does
 		t.Error(err)
 	}
 	if left, _ := os.ReadDir(spec.RunDir); len(left) != 1 { // the workspace
