@@ -34,8 +34,11 @@ func (r *reception) handOver() error {
 		why = err
 	}
 	if err := handover.Drop(r.push.GitDir, r.runner.UID, r.push.ID, push); err != nil {
-		return fmt.Errorf("this repository's pipelines are run by %s, and the push cannot be handed over: %w; let root or %s run: quire install %s",
-			r.runner.Who(), errors.Join(why, err), r.runner.Who(), r.push.GitDir)
+		if why != nil {
+			err = fmt.Errorf("%w; %w", why, err)
+		}
+		return fmt.Errorf("this repository's pipelines are run by %s, and the push cannot be handed over: %w; let that user or root run: quire install %s",
+			r.runner.Who(), err, r.push.GitDir)
 	}
 	event.Reached(event.StepSpooled)
 	r.hints = append(r.hints, fmt.Sprintf("the push waits for %s, who runs this repository's pipelines; nobody listens now, so nothing of it can be shown", r.runner.Who()))
