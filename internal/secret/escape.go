@@ -130,7 +130,8 @@ func shellEscapes(text string) (common, rare []string) {
 		backslash(text, " \t!\"#$&'()*,:;<=>?@[\\]^`{|}~"),
 		ansiC(text, false),
 		quotedRuns(text, true), quotedRuns(text, false),
-		zshWord(text),
+		zshWord(text, "!=~"), zshWord(text, "=~"), zshWord(text, "!~"), zshWord(text, ""),
+		strings.ReplaceAll(ansiC(text, true), "!", `\!`),
 	}
 	return common, rare
 }
@@ -204,10 +205,29 @@ func quotedRuns(text string, utf8Locale bool) string {
 }
 
 // zshWord is zsh's ${(q)…} and printf %q: backslashes, and $'…' for each character
-// of white space but the blank.
-func zshWord(text string) string {
-	word := backslash(text, " !\"#$&'()*;<=>?[\\]^`{|}~")
-	return strings.NewReplacer("\t", `$'\t'`, "\n", `$'\n'`, "\r", `$'\r'`).Replace(word)
+// that cannot be printed. Of special, versions and
+// places in the word differ: an exclamation mark counts where there is history, an
+// equals sign and a tilde at the beginning of a word.
+func zshWord(text, special string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r > 0x7f && strconv.IsPrint(r) && !(r == utf8.RuneError && n == 1):
+			b.WriteString(text[i : i+n])
+		case r < 0x20 || r >= 0x7f:
+			for _, c := range []byte(text[i : i+n]) {
+				b.WriteString("$'" + ansiC(string(rune(c)), false) + "'")
+			}
+		default:
+			if strings.ContainsRune(" \"#$&'()*;<>?[\\]^`{|}"+special, r) {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(text[i])
+		}
+		i += n
+	}
+	return b.String()
 }
 
 // goEscapes is the inside of %q; rarer of %+q.
