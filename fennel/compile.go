@@ -42,6 +42,7 @@ type compilation struct {
 	rootBlk    *block
 	allowed    map[string]bool // nil: all globals
 	line       int             // of the form being compiled, for nodes without a place
+	at         Node            // the innermost form being compiled that has a place; errors without one are told there
 	depth      int
 	macroScope *Scope // of the macro call being expanded
 	slab       slabs
@@ -63,11 +64,9 @@ func (k *Compiler) compileForms(forms []Node, opts Options) []ast.Stmt {
 	k.current = c
 	defer func() {
 		k.current = previous
-		if c.opts.plugins == nil {
-			return
-		}
 		if r := recover(); r != nil {
 			if e, ok := r.(*Error); ok {
+				e.locate(c.at)
 				c.hookError(e)
 			}
 			panic(r)
@@ -149,8 +148,10 @@ func (c *compilation) compile(n Node, s *Scope, b *block, w want) []expr {
 	if c.depth > maxExpansion {
 		failAt(n, "forms nested more than %d deep", maxExpansion)
 	}
-	saved := c.line
-	c.line = c.lineOf(n)
+	saved, savedAt := c.line, c.at
+	if n != nil && n.position().Line > 0 {
+		c.line, c.at = int(n.position().Line), n
+	}
 	n = c.macroexpand(n, s, false)
 	var out []expr
 	switch x := n.(type) {
@@ -179,7 +180,7 @@ func (c *compilation) compile(n Node, s *Scope, b *block, w want) []expr {
 	default:
 		failAt(n, "could not compile value of type %s", luaTypeName(n))
 	}
-	c.line = saved
+	c.line, c.at = saved, savedAt
 	c.depth--
 	return out
 }

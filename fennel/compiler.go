@@ -33,8 +33,9 @@ type Compiler struct {
 	module    *lua.LTable
 	options   *lua.LTable // of the compilation that was last entered by a script
 
-	// NoColor keeps the place of an error from being shown in inverse video.
-	NoColor bool
+	// NoColor keeps the place of an error from being shown in inverse video. Carets, which comes first, marks it by a
+	// line of carets below the source line.
+	NoColor, Carets bool
 
 	thrown   *Error // the last error raised in Lua, and the value it was raised as
 	thrownAs lua.LValue

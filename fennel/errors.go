@@ -205,12 +205,16 @@ func failIn(at, fallback Node, format string, args ...any) {
 
 func compileErrorAt(at Node, msg string) *Error {
 	e := &Error{Kind: CompileError, Message: msg, Advice: advise(msg), Form: formName(at), noSource: true, node: at}
-	if at == nil {
-		return e
+	if at != nil {
+		e.placeAt(at.position())
 	}
-	p := at.position()
+	return e
+}
+
+func (e *Error) placeAt(p *Pos) {
 	e.File = p.filename()
 	e.Line, e.Col = int(p.Line), int(p.Col)
+	e.noSource = false
 	e.setSource(p.file, e.Line)
 	switch {
 	case p.EndLine == p.Line:
@@ -218,7 +222,14 @@ func compileErrorAt(at Node, msg string) *Error {
 	default:
 		e.EndCol = utf8.RuneCountInString(e.SourceLine) - 1
 	}
-	return e
+}
+
+// locate gives an error the place of a form if it has none of its own: a macro may complain without a form, or about
+// one that it made out of nothing.
+func (e *Error) locate(n Node) {
+	if n != nil && e.Line <= 0 && e.raised == nil {
+		e.placeAt(n.position())
+	}
 }
 
 // formName is how a terse message names the form at fault: its first element.

@@ -1,8 +1,14 @@
 package fennel_test
 
 import (
+	"context"
 	"errors"
+	"math/rand/v2"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
+	"time"
 
 	"quire/fennel"
 )
@@ -62,6 +68,19 @@ func TestErrorLayout(t *testing.T) {
 
 (m (f))
    ^^^`},
+		{"a macro that complains without a form", "(macro m [x]\n  (assert-compile (= :string (type x)) \"need a string\"))\n(print\n  (m 1))", `ci.fnl:4:2: Compile error: need a string
+
+  (m 1))
+  ^^^^^`},
+		{"a macro that complains of what it made", "(macro m [x] (assert-compile false \"no place\" (list 1 2)))\n(print (m 1))", `ci.fnl:2:7: Compile error: no place
+
+(print (m 1))
+       ^^^^^`},
+		{"a function without a name and parameters", "(fn nil [] 1)", `ci.fnl:1:0: Compile error: expected parameters table
+
+(fn nil [] 1)
+^^^^^^^^^^^^^
+* Try adding function parameters as a list of identifiers in brackets.`},
 		{"windows lines", "(print 1)\r\n(let [x] x)\r\n", `ci.fnl:2:5: Compile error: expected even number of name/value bindings
 
 (let [x] x)
@@ -78,6 +97,81 @@ func TestErrorLayout(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMacroModuleErrors has modules that fail to load: the error stands at the form that wants them.
+func TestMacroModuleErrors(t *testing.T) {
+	modules := map[string]string{
+		"outer":   "(local inner (require :no.such))\n{:m (fn [] 1)}",
+		"checks":  "(assert-compile false \"not today\")\n{}",
+		"raises":  "(error \"boom\" 0)",
+		"numbers": "{:n 1}",
+		"table":   "{:sub {:f (fn [] 1)}}",
+	}
+	load := func(name string) ([]byte, string, bool) {
+		text, ok := modules[name]
+		return []byte(text), name + ".fnl", ok
+	}
+	for _, c := range []struct{ src, want string }{
+		{"(print 1)\n(import-macros {: m} :outer)", "ci.fnl:2:0: Compile error: no.such module not found.\n\n(import-macros {: m} :outer)\n^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n* Try correcting the require in outer.fnl:1."},
+		{"(print 1)\n(import-macros {: m} :checks)", "ci.fnl:2:0: Compile error: not today\n\n(import-macros {: m} :checks)\n^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"},
+		{"(print 1)\n(import-macros {: m} :raises)", "ci.fnl:2:0: Compile error: boom\n\n(import-macros {: m} :raises)\n^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"},
+		{"(import-macros {: f} :numbers)", "ci.fnl:1:0: Compile error: macro f not found in module numbers\n\n(import-macros {: f} :numbers)\n^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"},
+		{"(import-macros t :table)\n(t.sub.g)", "ci.fnl:2:1: Compile error: macro not found in imported macro module (macro not found, or not callable, in macro table)\n\n(t.sub.g)\n ^^^^^^^\n* Try checking the keys of the imported macro module's returned table.\n* Try ensuring that if the invoked macro is a table, it has a __call metamethod."},
+	} {
+		_, err := fennel.Compile([]byte(c.src), fennel.Options{Filename: "ci.fnl", LoadModule: load})
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%s\ngot\n%v\nwant\n%s", c.src, err, c.want)
+		}
+	}
+}
+
+// TestDamagedProgramsKeepPlaces takes programs apart as typing mistakes do. Whatever is said of them has a line.
+func TestDamagedProgramsKeepPlaces(t *testing.T) {
+	files, err := filepath.Glob("testdata/language/*.cases")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no cases", err)
+	}
+	random := rand.New(rand.NewPCG(14, 5))
+	refused := 0
+	for _, file := range files {
+		for _, c := range readCases(t, file) {
+			for range 6 {
+				src := damaged(random, c.src)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				_, err := fennel.Compile([]byte(src), fennel.Options{Filename: "t.fnl", Context: ctx})
+				cancel()
+				var e *fennel.Error
+				if !errors.As(err, &e) {
+					continue
+				}
+				refused++
+				if e.File != "t.fnl" || e.Line < 1 {
+					t.Errorf("%s\n%v", src, err)
+				}
+			}
+		}
+	}
+	if refused < 500 {
+		t.Errorf("only %d programs were refused", refused)
+	}
+}
+
+// damaged is a program with a piece of it gone, doubled, or another's.
+func damaged(random *rand.Rand, src string) string {
+	pieces := regexp.MustCompile(`[()\[\]{}]|[^\s()\[\]{}]+|\s+`).FindAllString(src, -1)
+	i, j := random.IntN(len(pieces)), random.IntN(len(pieces))
+	switch random.IntN(4) {
+	case 0:
+		pieces[i] = ""
+	case 1:
+		pieces[i] += " " + pieces[j]
+	case 2:
+		pieces[i] = pieces[j]
+	default:
+		pieces[i] = []string{"nil", "1", ":s", "...", "x.y", "(f)", "[]", "{}"}[random.IntN(8)]
+	}
+	return strings.Join(pieces, "")
 }
 
 func TestErrorFields(t *testing.T) {

@@ -143,6 +143,9 @@ func (k *Compiler) render(e *Error, opts *lua.LTable) lua.LValue {
 	case lua.LBool:
 		open, close = "", ""
 	default:
+		if k.Carets {
+			return lua.LString(e.Error())
+		}
 		if k.NoColor {
 			open, close = "", ""
 		}

@@ -183,7 +183,11 @@ func (k *Compiler) safeEnv() *lua.LTable {
 	env.RawSetString("require", L.NewFunction(func(L *lua.LState) int {
 		name := L.CheckString(1)
 		c := k.compiling(nil)
-		k.guard(L, func() { L.Push(c.requireMacros(name)) })
+		where := strings.TrimSuffix(L.Where(1), ":")
+		if strings.HasPrefix(where, "[G]") { // through pcall
+			where = ""
+		}
+		k.guard(L, func() { L.Push(c.requireMacros(name, where)) })
 		return 1
 	}))
 	if lib, ok := globals.RawGetString("io").(*lua.LTable); ok {

@@ -61,7 +61,8 @@ func (c *compilation) findMacro(x *List, s *Scope) *macro {
 		v = c.k.vm().L.GetField(t, p)
 	}
 	if v == nil || !c.k.callable(v) {
-		failAt(head, "macro not found, or not callable, in macro table")
+		// The words of the release 1.6.1, and of the tree since: people search for either.
+		failAt(head, "macro not found in imported macro module (macro not found, or not callable, in macro table)")
 	}
 	return &macro{value: v}
 }

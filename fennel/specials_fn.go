@@ -73,8 +73,6 @@ func specialFn(c *compilation, x *List, s *Scope, b *block, w want) ([]expr, boo
 		} else {
 			name = c.declare(sym, s, x, false, nil)
 		}
-	} else if ok {
-		index = 2
 	}
 	params := at(x.Items, index)
 	if !isTable(params) {

@@ -288,8 +288,9 @@ func (c *compilation) runMacroModule(src []byte, name, file string, at Node) lua
 	return c.call1(fn, at, lua.LString(name), lua.LString(file))
 }
 
-// requireMacros is `require` as macros have it: it finds macro modules, and of fennel itself only what is harmless.
-func (c *compilation) requireMacros(name string) lua.LValue {
+// requireMacros is `require` as macros have it: it finds macro modules, and of fennel itself only what is harmless. An
+// error stands at the form that is being compiled, so its advice says where the module is required.
+func (c *compilation) requireMacros(name, where string) lua.LValue {
 	k := c.k.vm()
 	if v := k.loaded.RawGetString(name); v != lua.LNil {
 		return v
@@ -309,7 +310,11 @@ func (c *compilation) requireMacros(name string) lua.LValue {
 	}
 	v, found := c.loadMacros(name, &Sym{Name: name})
 	if !found {
-		failAt(&Sym{Name: name}, "%s module not found.", name)
+		e := compileErrorAt(&Sym{Name: name}, name+" module not found.")
+		if where != "" {
+			e.Advice = append(e.Advice, "correcting the require in "+where)
+		}
+		panic(e)
 	}
 	k.loaded.RawSetString(name, v)
 	return v
@@ -350,7 +355,7 @@ func (e *expansion) importMacros(binding, module Node, x *List) {
 			name := nodeText(k)
 			v := c.k.L.GetField(t, name)
 			if !c.k.callable(v) {
-				failAt(x, "macro %s not found in module %s\n%s", name, nodeText(module), View(c.k.L, t, nil))
+				failAt(x, "macro %s not found in module %s", name, nodeText(module))
 			}
 			e.s.setMacro(nodeText(bind.Vals[i]), &macro{value: v})
 		}

@@ -67,6 +67,7 @@ The exit status is 1 if the program fails, or what it gives to os.exit.`,
 func fennelState(ctx context.Context, program string, args []string, interrupted func()) (k *fennel.Compiler, L *lua.LState, stop func()) {
 	L = vm.New(vm.Options{})
 	k = fennel.Install(L)
+	k.Carets = k.NoColor || !term.IsTerminal(int(os.Stderr.Fd()))
 	k.InstallSearcher(L, nil)
 	arg := L.CreateTable(len(args), 2)
 	arg.RawSet(lua.LNumber(-1), lua.LString(os.Args[0]))
@@ -141,10 +142,6 @@ func fennelErrorText(err error) string {
 	var api *lua.ApiError
 	if errors.As(err, &api) && api.Object != nil {
 		text = api.Object.String()
-	}
-	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		// The place in the source line is marked in inverse video.
-		text = strings.NewReplacer("\x1b[7m", "", "\x1b[0m", "").Replace(text)
 	}
 	return text
 }

@@ -37,9 +37,7 @@ XDG_STATE_HOME (~/.local/state). Input that is not a terminal's is read plainly.
 			})
 			options := L.NewTable()
 			options.RawSetString("message", lua.LString(replWelcome()))
-			if !term.IsTerminal(int(os.Stdout.Fd())) {
-				k.NoColor = true
-			}
+			k.Carets = k.NoColor || !term.IsTerminal(int(os.Stdout.Fd())) // where a conversation tells its errors
 			if !term.IsTerminal(int(os.Stdin.Fd())) || os.Getenv("TERM") == "dumb" {
 				return fennelEnd(fennelRepl(L, k, options), stop)
 			}

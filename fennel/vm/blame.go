@@ -39,11 +39,7 @@ var faults = []struct {
 		return b.complain("get length of", b.register(b.b))
 	}},
 	{regexp.MustCompile(`^cannot perform concat operation between (\w+) and (\w+)$`), func(b *blamed, m []string) string {
-		bad := m[1]
-		if bad == "string" || bad == "number" {
-			bad = m[2]
-		}
-		return "attempt to concatenate a " + bad + " value"
+		return b.complain("concatenate", b.concatenated(m[1], m[2]))
 	}},
 	{regexp.MustCompile(`^attempt to compare (\w+) with (\w+)$`), func(b *blamed, m []string) string {
 		if m[1] == m[2] {
@@ -235,6 +231,31 @@ func (b *blamed) operand(left, right string) operandOf {
 		o = operandOf{kind: bad}
 	}
 	return o
+}
+
+// concatenated is the operand of a concatenation that is neither a string nor a
+// number: the left one of the two that met, if neither is. One instruction takes
+// a whole row of registers and goes through it from the right.
+func (b *blamed) concatenated(left, right string) operandOf {
+	joins := func(kind string) bool { return kind == "string" || kind == "number" }
+	bad := left
+	if joins(left) {
+		bad = right
+	}
+	if b.fn == nil || b.op != lua.OP_CONCAT {
+		return operandOf{kind: bad}
+	}
+	for r := b.c; r >= b.b; r-- {
+		o := b.register(r)
+		if joins(o.kind) || r == b.c && !joins(left) {
+			continue
+		}
+		if o.kind == bad { // else __concat of another operand gave it
+			return o
+		}
+		break
+	}
+	return operandOf{kind: bad}
 }
 
 // nameOf is what the program calls the value that a register holds at an

@@ -195,11 +195,14 @@ var (
 	sandboxPackage = packageFuncs.shared()
 )
 
-func (m *machine) openSandbox(L *lua.LState) {
+func (m *machine) openSandbox(L *lua.LState, later bool) {
 	g := fill(L.G.Global, sandboxBase)
 	loaded := m.openGlobals(L, g)
 	for _, lib := range sandboxLibs {
 		m.openLibrary(L, lib.name, fill(L.CreateTable(0, len(lib.fns)+2), lib.fns), loaded)
+	}
+	if later {
+		m.openLater(L, loaded)
 	}
 	m.openLibrary(L, "package", fill(m.openPackage(L, loaded), sandboxPackage), loaded)
 }

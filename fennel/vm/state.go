@@ -32,6 +32,10 @@ type Options struct {
 	// of the Kind; see [Limits].
 	Limits Limits
 
+	// Later adds what programs for Lua 5.4 look for and lua5.1 has not: table.pack,
+	// unpack and move, math.tointeger, utf8. In a Sandbox only.
+	Later bool
+
 	// Searchers are appended to package.loaders behind the preload searcher.
 	// Each is called with a module's name and returns a loader function, or a
 	// string saying where it looked. A Full state puts its own searcher of
@@ -88,7 +92,7 @@ func New(opts Options) *lua.LState {
 	m := newMachine(L, opts)
 	keepOuterUpvalues(L)
 	if opts.Kind == Sandbox {
-		m.openSandbox(L)
+		m.openSandbox(L, opts.Later)
 	} else {
 		m.openFull(L)
 	}

@@ -68,19 +68,22 @@ func stringReverse(L *lua.LState) int {
 	return 1
 }
 
+// stringRep puts a separator between the copies, as Lua 5.2 and later do.
 func stringRep(L *lua.LState) int {
 	s := argString(L, 1, "rep")
 	n := argInt(L, 2, "rep")
-	if n <= 0 || s == "" {
+	sep := optString(L, 3, "", "rep")
+	if n <= 0 || s == "" && sep == "" {
 		L.Push(lua.LString(""))
 		return 1
 	}
 	limit := limitsOf(L).String
-	if n > limit/len(s) {
+	if n > limit/(len(s)+len(sep)) && n > 1 {
 		// Not the product, which may not fit 64 bits.
-		raisef(L, "string too long: %d times %d bytes, limit %d", n, len(s), limit)
+		raisef(L, "string too long: %d times %d bytes, limit %d", n, len(s)+len(sep), limit)
 	}
-	L.Push(lua.LString(strings.Repeat(s, n)))
+	checkLength(L, int64(len(s)), limit)
+	L.Push(lua.LString(strings.Repeat(s+sep, n-1) + s))
 	return 1
 }
 
