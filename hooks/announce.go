@@ -1,8 +1,6 @@
 package hooks
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,15 +18,9 @@ import (
 // the other, but both are children of one git receive-pack. So the 80 bits that
 // are random in other ids are here a hash of which receive-pack it is.
 
-// randomDigits is how many digits at an id's end are not its time.
-const randomDigits = 16
-
-var idDigits = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-
 // announcedID is the id of the push that the calling receive-pack handles.
 func announcedID(at time.Time) string {
-	id := event.NewID(at)
-	return id[:event.IDLen-randomDigits] + receivePackDigits()
+	return event.DerivedID(event.NewID(at), thisReceivePack())
 }
 
 // announced finds what pre-receive announced for this receive-pack.
@@ -37,9 +29,9 @@ func announced(s spool.Dir) (event.Push, bool) {
 	if err != nil || len(ids) == 0 {
 		return event.Push{}, false // the usual case: no write-ahead here
 	}
-	digits := receivePackDigits()
+	this := thisReceivePack()
 	for _, id := range ids {
-		if event.ValidID(id) && strings.HasSuffix(id, digits) {
+		if event.DerivedFrom(id, this) {
 			p, err := s.ReadIntent(id)
 			return p, err == nil
 		}
@@ -47,11 +39,11 @@ func announced(s spool.Dir) (event.Push, bool) {
 	return event.Push{}, false
 }
 
-func receivePackDigits() string {
+// thisReceivePack tells the calling receive-pack from every other on this machine.
+func thisReceivePack() string {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // the rest is still unique until a reboot
 	pid, start := receivePack()
-	sum := sha256.Sum256([]byte(string(boot) + strconv.Itoa(pid) + " " + start))
-	return idDigits.EncodeToString(sum[:10])
+	return string(boot) + strconv.Itoa(pid) + " " + start
 }
 
 // receivePack finds the git receive-pack that (perhaps by way of other hooks'

@@ -6,12 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"quire/internal/account"
+	"quire/internal/checked"
 	"quire/internal/config"
 	"quire/internal/runner"
 )
@@ -119,23 +119,12 @@ func repositoryHere() string {
 
 // typed is this command as root types it for another user.
 func typed(who account.Account) string {
-	name := who.Name
+	name, command := who.Name, "quire "+plain(checked.CommandLine(os.Args[1:]))
 	if name == "" {
 		name = fmt.Sprintf("'#%d'", who.UID) // sudo(8) takes a number so
-		return "sudo -u " + name + " quire " + words(os.Args[1:])
+		return "sudo -u " + name + " " + command
 	}
-	return "runuser -u " + name + " -- quire " + words(os.Args[1:]) + " (as root; others: sudo -u " + name + " quire …)"
-}
-
-func words(args []string) string {
-	out := make([]string, len(args))
-	for i, a := range args {
-		if a == "" || strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%=,") != "" {
-			a = "'" + strings.ReplaceAll(plain(a), "'", `'\''`) + "'"
-		}
-		out[i] = a
-	}
-	return strings.Join(out, " ")
+	return "runuser -u " + name + " -- " + command + " (as root; others: sudo -u " + name + " quire …)"
 }
 
 // keptVariables are those that root's command hands to the same command of

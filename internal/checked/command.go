@@ -84,3 +84,16 @@ func Path(s string) error {
 	}
 	return Bytes(s, MaxPath)
 }
+
+// CommandLine is a command as a person types it into a shell. It quotes what the
+// shell would read as structure and leaves control characters as they are.
+func CommandLine(argv []string) string {
+	words := make([]string, len(argv))
+	for i, w := range argv {
+		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%=,") != "" {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		words[i] = w
+	}
+	return strings.Join(words, " ")
+}

@@ -36,6 +36,21 @@ func TestIDsSortByTimeAndAreValid(t *testing.T) {
 	}
 }
 
+func TestDerivedIDsAreTheSameForTheSameText(t *testing.T) {
+	now := time.Now()
+	first, later := NewID(now), NewID(now.Add(time.Hour))
+	a, b := DerivedID(first, "one"), DerivedID(later, "one")
+	if !ValidID(a) || CompareTimes(a, first) != 0 || a == b || a != DerivedID(first, "one") || a == DerivedID(first, "two") {
+		t.Errorf("%s of %s, %s of %s", a, first, b, later)
+	}
+	if !DerivedFrom(a, "one") || !DerivedFrom(b, "one") || DerivedFrom(a, "two") || DerivedFrom(first, "one") || DerivedFrom("../../etc/passwd", "one") {
+		t.Error("what an id was derived from is not seen")
+	}
+	if CompareTimes(a, b) >= 0 || CompareTimes(b, a) <= 0 {
+		t.Error("the times are not in order")
+	}
+}
+
 func TestValidIDRefusesPaths(t *testing.T) {
 	for _, s := range []string{"", "..", "../../../../../../etc/passwd", strings.Repeat("a", 25), strings.Repeat("a", 27), strings.Repeat("i", 26), "01JQ" + strings.Repeat("0", 22), strings.Repeat("0", 25) + "/"} {
 		if ValidID(s) {

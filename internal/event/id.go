@@ -1,8 +1,11 @@
 package event
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/binary"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -12,6 +15,9 @@ const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 // IDLen is the length of an id in bytes: 26 digits of 5 bits for 128 bits.
 const IDLen = 26
+
+// timeDigits is how many digits at an id's beginning are its time.
+const timeDigits = 10
 
 // NewID makes an id for a push or run: 48 bits of Unix milliseconds, then 80
 // random bits, as a ULID (github.com/ulid/spec) in lower case. Ids of different
@@ -37,6 +43,23 @@ func NewID(at time.Time) string {
 	}
 	return string(out[:])
 }
+
+// DerivedID is an id whose time is that of another id, and whose other 80 bits
+// are a hash of a text: whoever derives it from the same two gets the same id.
+func DerivedID(stamp, text string) string { return stamp[:timeDigits] + derivedDigits(text) }
+
+// DerivedFrom reports whether an id was derived from a text, whatever its time.
+func DerivedFrom(id, text string) bool { return ValidID(id) && id[timeDigits:] == derivedDigits(text) }
+
+func derivedDigits(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return idEncoding.EncodeToString(sum[:10])
+}
+
+var idEncoding = base32.NewEncoding(idAlphabet).WithPadding(base32.NoPadding)
+
+// CompareTimes compares the times of two ids, as strings.Compare does.
+func CompareTimes(a, b string) int { return strings.Compare(a[:timeDigits], b[:timeDigits]) }
 
 // ValidID reports whether s has the form of an id. Ids name files, so anything
 // read from outside is checked before it becomes part of a path.

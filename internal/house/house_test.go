@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"fennel/vm":          {"fennel/luacode"},
 	"fennel/luacode":     {},
 	"internal/worker":    {"internal/checked", "internal/event", "internal/runner", "internal/store", "internal/spool", "internal/runlog", "internal/gitrepo", "internal/executor", "internal/executor/docker", "internal/notify", "internal/secret", "internal/secret/masked", "internal/memory", "internal/wall", "mirror", "internal/config", "internal/jobfile", "internal/cache"},
-	"internal/supervise": {"pipeline", "internal/runner", "internal/executor", "internal/executor/choose", "mirror", "internal/secret", "internal/secret/masked", "internal/store", "internal/event", "internal/gitrepo", "internal/spool", "internal/runlog", "internal/memory", "internal/wall", "internal/config", "internal/jobfile", "internal/cache"},
+	"internal/supervise": {"pipeline", "internal/checked", "internal/runner", "internal/executor", "internal/executor/choose", "mirror", "internal/secret", "internal/secret/masked", "internal/store", "internal/event", "internal/gitrepo", "internal/spool", "internal/runlog", "internal/memory", "internal/wall", "internal/config", "internal/jobfile", "internal/cache"},
 	"internal/executor":  {"internal/secret", "internal/checked", "internal/executor/host", "internal/executor/bwrap", "internal/executor/docker"},
 	"internal/secret":    {"internal/config", "internal/event", "internal/secret/masked", "internal/secret/internal/right", "internal/checked"},
 	"internal/store":     {"internal/event", "internal/secret/masked"},

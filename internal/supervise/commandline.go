@@ -1,8 +1,7 @@
 package supervise
 
 import (
-	"strings"
-
+	"quire/internal/checked"
 	"quire/internal/secret"
 	"quire/internal/secret/masked"
 	"quire/pipeline"
@@ -13,14 +12,7 @@ func commandLine(cmd pipeline.Command) string {
 	if len(cmd.Argv) == 0 {
 		return cmd.Shell
 	}
-	words := make([]string, len(cmd.Argv))
-	for i, w := range cmd.Argv {
-		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%=,") != "" {
-			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-		words[i] = w
-	}
-	return strings.Join(words, " ")
+	return checked.CommandLine(cmd.Argv)
 }
 
 // maxLine is how many bytes of a command are recorded as its line. The command
