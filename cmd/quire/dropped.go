@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 
 	"quire/hooks/install"
@@ -11,7 +12,8 @@ import (
 )
 
 // dropped takes pushes out of the drop directories of the repositories that this
-// user is the runner of, and reports whether one is in the spool now.
+// user is the runner of, and reports whether one is in the spool now, or there is
+// more to look at.
 func dropped(cfg *config.Config, log *slog.Logger) func(known []string) bool {
 	drops := intake.Drops{Check: intake.Checker{Runs: mine}, Spool: spool.Dir(cfg.StateDir), Account: account.ByUID}
 	var registry install.Registry
@@ -32,7 +34,7 @@ func dropped(cfg *config.Config, log *slog.Logger) func(known []string) bool {
 			}
 			seen[gitDir] = true
 			t, err := drops.Take(gitDir)
-			found = found || len(t.Pushes) > 0
+			found = found || len(t.Pushes) > 0 || t.More
 			for _, p := range t.Pushes {
 				log.Info("a push was handed over", "repository", gitDir, "push", p.ID, "pusher", p.Pusher)
 			}
@@ -41,6 +43,10 @@ func dropped(cfg *config.Config, log *slog.Logger) func(known []string) bool {
 			}
 			if t.Removed > len(t.Refused) {
 				log.Warn("more such files are removed", "repository", gitDir, "files", t.Removed-len(t.Refused))
+			}
+			if stuck := fmt.Sprintf("%d directories in %s can be removed only by root or their owners", t.Stuck, intake.DropDir(gitDir)); t.Stuck > 0 && !said[stuck] {
+				said[stuck] = true
+				log.Warn(stuck)
 			}
 			if err != nil && !said[err.Error()] {
 				said[err.Error()] = true

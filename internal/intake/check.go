@@ -59,7 +59,12 @@ func (c Checker) Check(claimed event.Push, by account.Account) (event.Push, erro
 	defer repo.Close()
 	p := claimed
 	p.Pusher, p.Recovered, p.Updates = by.String(), false, nil
+	named := map[string]bool{}
 	for _, u := range claimed.Updates {
+		if named[u.Ref] {
+			continue // git moves a ref once in a push
+		}
+		named[u.Ref] = true
 		moved, err := confirmed(repo, u)
 		if err != nil {
 			return event.Push{}, err

@@ -7,16 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
+	"time"
 
 	"quire/internal/account"
 	"quire/internal/event"
 	"quire/internal/handover"
 	"quire/internal/runner"
 	"quire/internal/spool"
-
-	"golang.org/x/sys/unix"
 )
 
 // Drops takes in what hooks left in drop directories because nobody listened on
@@ -27,49 +24,80 @@ type Drops struct {
 	Spool spool.Dir
 	// Account finds the owner of a file: account.ByUID, outside of tests.
 	Account func(uid int) (account.Account, error)
+
+	passes map[string]*pass // of directories of which the last call of Take read a part; by repository
+}
+
+// pass is a reading of a drop directory from its beginning to its end.
+type pass struct {
+	dir  *os.File
+	over bool // there were files that had no turn
 }
 
 // DropDir is where pushes to a repository are dropped.
 func DropDir(gitDir string) string { return filepath.Join(gitDir, runner.Drop) }
 
-// Bounds of one call of Take: a flood must not keep the worker from its work.
+// Bounds of one call of Take: a flood must not keep the worker from its work,
+// nor one user's files another's from being looked at.
 const (
-	maxEntries = 2000    // files looked at, and at most 499 more
-	maxSeen    = 200_000 // names read, directories with them
+	maxSeen    = 100_000 // names read, in the order that the directory has them
+	maxEntries = 5000    // files looked at
 	maxOfUser  = 100     // taken, of one user
+	maxTime    = 2 * time.Second
+	// maxTemporary is how many files one user may be writing. What is above counts
+	// as abandoned.
+	maxTemporary = 200
 )
 
 // Taken is what one call of Take did.
 type Taken struct {
-	Pushes  []event.Push // recorded in the spool
-	Refused []error      // one for each file that was removed without a push; at most 20
-	Removed int          // how many such files there were
-	More    bool         // the bounds were met: call again
+	Pushes  []TakenPush // recorded in the spool
+	Refused []error     // one for each file that was removed without a push; at most 20
+	Removed int         // how many such files there were
+	Stuck   int         // directories with something in them, which only their owner or root can remove
+	More    bool        // the bounds were met: call again
 }
+
+// TakenPush is a push that is in the spool now.
+type TakenPush struct{ ID, Pusher string }
 
 // Take takes in the pushes that were dropped for a repository, up to its bounds.
 // A file is removed when its push is in the spool, or when it can never be one.
 // An error means that nothing can be said of the rest.
-func (d Drops) Take(gitDir string) (t Taken, err error) {
-	dir, err := openDropDir(DropDir(gitDir))
-	if err != nil || dir == nil {
+//
+// Every user's files get their turn: each call reads on in the directory where
+// the one before stopped, and looks at one file of each owner, then at the next
+// of each.
+func (d *Drops) Take(gitDir string) (t Taken, err error) {
+	pass, err := d.open(gitDir)
+	if err != nil || pass == nil {
 		return t, err
 	}
-	defer dir.Close()
-	names, more, err := entries(dir)
+	dir, whole := pass.dir, false
+	defer func() {
+		if whole || err != nil {
+			dir.Close()
+			delete(d.passes, gitDir)
+		}
+	}()
+	files := &turns{}
+	whole, t.Stuck, err = files.read(dir, maxSeen)
 	if err != nil {
 		return t, fmt.Errorf("look for pushes that were handed over: %w", err)
 	}
-	t.More = more
+	pass.over = pass.over || files.over
+	defer func() { t.More = pass.over || !whole }()
+	end := time.Now().Add(maxTime)
 	accounts, taken := map[int]account.Account{}, map[int]int{}
-	for _, name := range names {
-		if strings.HasPrefix(name, handover.DropTemporary) && young(dir, name) {
-			continue // somebody is writing it
+	for name, first := range files.all() {
+		if !first && time.Now().After(end) {
+			pass.over = true
+			return t, nil
 		}
 		f, uid, gid, err := openDropped(dir, name)
 		if err == nil && taken[uid] >= maxOfUser {
 			f.Close()
-			t.More = true
+			pass.over = true
 			continue
 		}
 		var p event.Push
@@ -80,13 +108,13 @@ func (d Drops) Take(gitDir string) (t Taken, err error) {
 				accounts[uid] = by
 			}
 			by.Groups = append(slices.Clip(by.Groups), gid) // only a member could give it to the group
-			p, err = d.read(f, gitDir, by)
+			p, err = d.record(f, gitDir, by)
 			f.Close()
 		}
 		switch {
 		case err == nil:
 			taken[uid]++
-			t.Pushes = append(t.Pushes, p)
+			t.Pushes = append(t.Pushes, TakenPush{p.ID, p.Pusher})
 		case IsRefusal(err):
 			t.Removed++
 			if len(t.Refused) < 20 {
@@ -104,34 +132,37 @@ func (d Drops) Take(gitDir string) (t Taken, err error) {
 	return t, nil
 }
 
-// entries are names in the directory, up to the bound. Directories are none of a
-// hook's: an empty one is removed, and one with something in it stays, since
-// what is in there is its owner's.
-func entries(dir *os.File) (names []string, more bool, err error) {
-	for seen := 0; seen < maxSeen; {
-		batch, err := dir.ReadDir(500)
-		for _, e := range batch {
-			if e.IsDir() {
-				unix.Unlinkat(int(dir.Fd()), e.Name(), unix.AT_REMOVEDIR)
-				continue
-			}
-			names = append(names, e.Name())
-		}
-		seen += len(batch)
-		switch {
-		case err == io.EOF:
-			return names, false, nil
-		case err != nil:
-			return names, false, err
-		case len(names) >= maxEntries:
-			return names, true, nil
-		}
+// open opens the repository's drop directory, or goes on with the pass through
+// it, if it is still the one that is there. nil without an error if there is none.
+func (d *Drops) open(gitDir string) (*pass, error) {
+	dir, err := openDropDir(DropDir(gitDir))
+	half := d.passes[gitDir]
+	if half != nil && dir != nil && same(half.dir, dir) {
+		dir.Close()
+		return half, nil
 	}
-	return names, false, nil
+	if half != nil {
+		half.dir.Close()
+		delete(d.passes, gitDir)
+	}
+	if dir == nil {
+		return nil, err
+	}
+	if d.passes == nil {
+		d.passes = map[string]*pass{}
+	}
+	d.passes[gitDir] = &pass{dir: dir}
+	return d.passes[gitDir], nil
 }
 
-// read makes a push of a dropped file and records it.
-func (d Drops) read(f *os.File, gitDir string, by account.Account) (event.Push, error) {
+func same(a, b *os.File) bool {
+	x, err1 := a.Stat()
+	y, err2 := b.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+// record makes a push of a dropped file and records it.
+func (d *Drops) record(f *os.File, gitDir string, by account.Account) (event.Push, error) {
 	data, err := io.ReadAll(io.LimitReader(f, handover.MaxPush+1))
 	if err != nil {
 		return event.Push{}, fmt.Errorf("read a push that was handed over: %w", err)
@@ -147,104 +178,4 @@ func (d Drops) read(f *os.File, gitDir string, by account.Account) (event.Push, 
 		return event.Push{}, refuse("it is a push to %q, not to this repository", claimed.GitDir)
 	}
 	return record(d.Check, d.Spool, claimed, by)
-}
-
-// openDropDir opens the directory; nil without an error if there is none. One
-// that another user made holds what that user wants, not what pushers dropped.
-func openDropDir(path string) (*os.File, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the drop directory %s: %w", path, err)
-	}
-	dir := os.NewFile(uintptr(fd), path)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		dir.Close()
-		return nil, fmt.Errorf("look at %s: %w", path, err)
-	}
-	if int(st.Uid) != os.Geteuid() {
-		dir.Close()
-		return nil, fmt.Errorf("the drop directory %s belongs to %s, not to the runner %s: quire install makes it anew", path, nameOf(int(st.Uid)), account.Self())
-	}
-	if st.Mode&unix.S_ISGID != 0 {
-		dir.Close()
-		return nil, fmt.Errorf("files in the drop directory %s get its group (mode %04o), which then says nothing of who put them there: quire install sets 1733", path, st.Mode&0o7777)
-	}
-	if st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0 {
-		dir.Close()
-		return nil, fmt.Errorf("in the drop directory %s others may remove files (mode %04o): quire install sets 1733", path, st.Mode&0o7777)
-	}
-	return dir, nil
-}
-
-// openDropped opens a dropped file and says whose it is. A file that has another
-// name elsewhere may be one that the pusher only linked here (link(2)), so its
-// owner says nothing.
-func openDropped(dir *os.File, name string) (f *os.File, uid, gid int, err error) {
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return nil, 0, 0, os.ErrNotExist
-	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENXIO), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENODEV):
-		return nil, ownerOf(dir, name), 0, refuse("%.100q cannot be opened: %v", name, err)
-	case err != nil:
-		return nil, 0, 0, fmt.Errorf("open %s in %s: %w", name, dir.Name(), err)
-	}
-	f = os.NewFile(uintptr(fd), name)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		f.Close()
-		return nil, 0, 0, fmt.Errorf("look at %s in %s: %w", name, dir.Name(), err)
-	}
-	uid = int(st.Uid)
-	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		err = refuse("%.100q is no plain file", name)
-	case st.Nlink != 1:
-		err = refuse("%.100q has %d names", name, st.Nlink)
-	case st.Size > handover.MaxPush:
-		err = refuse("%.100q has %d bytes, of %d", name, st.Size, handover.MaxPush)
-	}
-	if err != nil {
-		f.Close()
-		return nil, uid, 0, err
-	}
-	return f, uid, int(st.Gid), nil
-}
-
-func nameOf(uid int) string {
-	a, _ := account.ByUID(uid)
-	return a.String()
-}
-
-func ownerOf(dir *os.File, name string) int {
-	var st unix.Stat_t
-	if unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
-		return -1
-	}
-	return int(st.Uid)
-}
-
-// young reports whether a file may still be written by a living hook.
-func young(dir *os.File, name string) bool {
-	var st unix.Stat_t
-	if unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
-		return false
-	}
-	var now syscall.Timeval
-	if syscall.Gettimeofday(&now) != nil {
-		return true
-	}
-	return st.Mode&unix.S_IFMT == unix.S_IFREG && now.Sec-st.Mtim.Sec < handover.DropPatience
-}
-
-func remove(dir *os.File, name string) error {
-	err := unix.Unlinkat(int(dir.Fd()), name, 0)
-	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("remove %s from %s: %w", name, dir.Name(), err)
-	}
-	return nil
 }

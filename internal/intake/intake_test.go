@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +32,7 @@ const (
 	member   = 61801
 	stranger = 61802
 	group    = 61803
+	flooder  = 61804 // a member too
 )
 
 // TestMain also is the other users' program: it does as another user what the
@@ -250,6 +253,20 @@ func TestADroppedPushOfAMemberIsRecordedUnderHisName(t *testing.T) {
 	}
 }
 
+// Each update makes a run.
+func TestARefCountsOnceInAPush(t *testing.T) {
+	f := newFixture(t)
+	p := f.push()
+	for range 100 {
+		p.Updates = append(p.Updates, p.Updates[0])
+	}
+	f.drop(member, p)
+	f.take()
+	if got := f.spooled(); len(got) != 1 || len(got[0].Updates) != 1 {
+		t.Errorf("the spool holds %+v", got)
+	}
+}
+
 // Each of these is a lie, or a file that is none; none becomes a push, and none
 // stays.
 func TestHostileFilesInTheDropDirectoryAreRefusedAndRemoved(t *testing.T) {
@@ -332,30 +349,140 @@ func TestAFullDirectoryInTheDropDirectoryHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// A flood is taken in pieces, and a push of somebody else gets through it.
+// A flood is taken in pieces, and a push of somebody else gets through it at once,
+// whatever the flood is of. It ends.
 func TestAFloodOfDroppedFilesIsBounded(t *testing.T) {
 	f := newFixture(t)
-	const flood = 5000
-	for i := range flood {
-		f.plant(stranger, fmt.Sprintf("flood-%d", i), []byte("{}"))
+	const junk, unfinished, valid, full = 60_000, 38_700, 300, 1000
+	dir := DropDir(f.gitDir)
+	empty := func(name string) (path string) {
+		path = filepath.Join(dir, name)
+		if err := errors.Join(syscall.Mknod(path, syscall.S_IFREG|0o644, 0), os.Lchown(path, stranger, stranger)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for i := range junk {
+		empty(fmt.Sprintf("%d-%s", i, strings.Repeat("x", 200)))
+	}
+	future := time.Now().Add(1000 * time.Hour)
+	for i := range unfinished { // that look as if they were being written for ever
+		if err := os.Chtimes(empty(fmt.Sprintf("%s%d", handover.DropTemporary, i)), future, future); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range full { // nobody but their owner can remove them
+		if err := os.MkdirAll(filepath.Join(dir, fmt.Sprintf("full-%d", i), "x"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range valid {
+		p := f.push()
+		f.plant(flooder, p.ID, spool.Encode(p))
+		if err := os.Chown(filepath.Join(dir, p.ID), flooder, group); err != nil {
+			t.Fatal(err)
+		}
 	}
 	f.drop(member, f.push())
-	rounds := 0
-	for more := true; more; rounds++ {
+	round := func() (more bool) {
 		got := f.take()
-		if n := got.Removed + len(got.Pushes); n >= maxEntries+500 {
-			t.Fatalf("one round looked at %d files, of %d", n, maxEntries)
+		if n := got.Removed + len(got.Pushes); n > maxEntries || len(got.Refused) > 20 || len(got.Pushes) > maxOfUser+1 {
+			t.Fatalf("one call removed %d files, tells of %d, and took %d pushes", n, len(got.Refused), len(got.Pushes))
 		}
-		if len(got.Refused) > 20 {
-			t.Fatalf("%d refusals are told", len(got.Refused))
+		if got.Stuck != full && got.Stuck != 0 {
+			t.Errorf("%d directories are stuck, of %d", got.Stuck, full)
 		}
-		more = got.More
-		if rounds > flood {
+		return got.More
+	}
+	more := round()
+	more = round() && more // the second call reaches the end of the directory
+	got := f.spooled()
+	if !slices.ContainsFunc(got, func(p event.Push) bool { return p.Pusher == fmt.Sprintf("user %d", member) }) {
+		t.Errorf("two calls took %d pushes, and the honest one is not among them", len(got))
+	}
+	if !more {
+		t.Error("the flood is over already")
+	}
+	for rounds := 0; round(); rounds++ {
+		if rounds > junk+unfinished+valid {
 			t.Fatal("it never ends")
 		}
 	}
-	if got := f.spooled(); len(got) != 1 || rounds < 3 {
-		t.Errorf("after %d rounds the spool holds %+v", rounds, got)
+	if got := f.spooled(); len(got) != valid+1 {
+		t.Errorf("the spool holds %d pushes, of %d", len(got), valid+1)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left = slices.DeleteFunc(left, fs.DirEntry.IsDir)
+	for _, e := range left {
+		if !strings.HasPrefix(e.Name(), handover.DropTemporary) {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
+	if len(left) > maxTemporary {
+		t.Errorf("%d files that seem to be written are left", len(left))
+	}
+}
+
+// A directory of any size is read in pieces, and nothing of it is passed over.
+func TestALargeDropDirectoryIsReadOn(t *testing.T) {
+	dir := t.TempDir()
+	const files, limit = 1000, 64
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	seen := map[string]int{}
+	for whole := false; !whole; {
+		piece := &turns{}
+		if whole, _, err = piece.read(d, limit); err != nil {
+			t.Fatal(err)
+		}
+		if piece.n > limit {
+			t.Fatalf("one piece has %d files", piece.n)
+		}
+		for name := range piece.all() {
+			seen[name]++
+		}
+	}
+	if len(seen) != files {
+		t.Errorf("%d files were seen, of %d", len(seen), files)
+	}
+	for name, n := range seen {
+		if n != 1 {
+			t.Errorf("%s was seen %d times", name, n)
+		}
+	}
+}
+
+// Who has most files makes room for who has few.
+func TestEveryOwnerOfFilesGetsATurn(t *testing.T) {
+	files := &turns{of: map[int][]string{}}
+	for i := range 3 * maxEntries {
+		files.add(1, fmt.Sprint("a", i))
+	}
+	for i := range maxEntries {
+		files.add(2, fmt.Sprint("b", i))
+	}
+	files.add(3, "c")
+	var order []string
+	firsts := 0
+	for name, first := range files.all() {
+		order = append(order, name)
+		if first {
+			firsts++
+		}
+	}
+	if !slices.Equal(order[:6], []string{"a0", "b0", "c", "a1", "b1", "a2"}) || firsts != 3 || len(order) != maxEntries || !files.over {
+		t.Errorf("%d files, %d of them first, begin with %q", len(order), firsts, order[:6])
 	}
 }
 
@@ -442,7 +569,7 @@ func TestAPushThatComesTwiceIsOne(t *testing.T) {
 func TestAnIDOfAnotherDayIsOfNow(t *testing.T) {
 	now := time.Now()
 	for _, at := range []time.Time{now.Add(-48 * time.Hour), now.Add(48 * time.Hour), time.UnixMilli(0)} {
-		if id := ownID(event.NewID(at), 1, now); id[:timeDigits] != event.NewID(now)[:timeDigits] || !event.ValidID(id) {
+		if id := ownID(event.NewID(at), 1, now); event.CompareTimes(id, event.NewID(now)) != 0 || !event.ValidID(id) {
 			t.Errorf("an id of %s becomes %s", at, id)
 		}
 	}

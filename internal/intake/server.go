@@ -2,8 +2,6 @@ package intake
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
@@ -189,23 +187,15 @@ func record(check Checker, to spool.Dir, claimed event.Push, by account.Account)
 	return p, to.Write(p)
 }
 
-// timeDigits is how many digits of an id are its time (event.NewID).
-const timeDigits = 10
-
 // ownID is the id under which a push is recorded.
 func ownID(claimed string, uid int, now time.Time) string {
 	// Ids order pushes. One that says it is of another day would be out of order.
-	first, last := event.NewID(now.Add(-24*time.Hour)), event.NewID(now.Add(time.Hour))
-	stamp := claimed[:timeDigits]
-	if stamp < first[:timeDigits] || stamp > last[:timeDigits] {
-		stamp = event.NewID(now)[:timeDigits]
+	stamp := claimed
+	if event.CompareTimes(stamp, event.NewID(now.Add(-24*time.Hour))) < 0 || event.CompareTimes(stamp, event.NewID(now.Add(time.Hour))) > 0 {
+		stamp = event.NewID(now)
 	}
-	sum := sha256.Sum256([]byte(strconv.Itoa(uid) + " " + claimed))
-	return stamp + digits.EncodeToString(sum[:10])
+	return event.DerivedID(stamp, strconv.Itoa(uid)+" "+claimed)
 }
-
-// digits are those of event.NewID.
-var digits = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
 // report sends the report until it ends or the pusher leaves.
 func (s *Server) report(ctx context.Context, c *net.UnixConn, id string) {
