@@ -157,6 +157,7 @@ func (e *exam) examine(repos []string) {
 		}
 	}
 	e.hooks(repos)
+	e.scopes(cfg, repos)
 	e.defaultBranches(cfg, repos)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"quire/internal/config"
+	"quire/internal/executor/docker"
 	"quire/internal/spool"
 	"quire/internal/worker"
 )
@@ -115,7 +115,7 @@ func (e *exam) executors(cfg *config.Config) {
 		if !kinds[kind] {
 			continue
 		}
-		if err := executorAbsent(kind); err != nil {
+		if err := e.executorAbsent(kind); err != nil {
 			e.bad("executor", "", "%s: %v", kind, err)
 		} else {
 			e.ok("executor", "%s", kind)
@@ -123,41 +123,18 @@ func (e *exam) executors(cfg *config.Config) {
 	}
 }
 
-func executorAbsent(kind string) error {
-	if kind == "bwrap" {
+// executorAbsent looks whether the executor's program is there, and answers this
+// user: an engine's socket may be closed to the runner.
+func (e *exam) executorAbsent(kind string) error {
+	switch kind {
+	case "bwrap":
 		if _, err := exec.LookPath("bwrap"); err != nil {
 			return errors.New("bubblewrap is not installed: apt-get install bubblewrap")
 		}
+	case "docker":
+		return docker.Answers(e.ctx)
 	}
 	return nil
-}
-
-func (e *exam) secrets(cfg *config.Config) {
-	open := 0
-	for _, name := range cfg.SecretNames() {
-		s := cfg.Secrets[name]
-		if s.Protect == config.Unprotected && len(s.Refs) == 0 {
-			open++
-		}
-		if s.File == "" {
-			continue
-		}
-		file := cfg.Resolve(s.File)
-		st, err := os.Stat(file)
-		switch {
-		case err != nil:
-			e.bad("secrets", "quire secrets check", "%s: %v", name, err)
-		case st.Mode().Perm()&0o077 != 0:
-			e.warn("secrets", "chmod 600 "+file, "others may read the file of %s (mode %04o)", name, st.Mode().Perm())
-		}
-	}
-	if n := len(cfg.Secrets); n > 0 {
-		whose := "all have protect or refs"
-		if open > 0 {
-			whose = fmt.Sprintf("%d with neither protect nor refs: whoever pushes a branch can have them", open)
-		}
-		e.ok("secrets", "%d declared, %s; quire secrets check resolves them", n, whose)
-	}
 }
 
 func (e *exam) notifications(cfg *config.Config) {

@@ -33,6 +33,15 @@ func connect(ctx context.Context) (*client.Client, bool, error) {
 	return engine, strings.HasPrefix(engine.DaemonHost(), "unix://"), nil
 }
 
+// Answers says what is wrong if no engine answers this user; nil if one does.
+func Answers(ctx context.Context) error {
+	engine, _, err := connect(ctx)
+	if err == nil {
+		engine.Close()
+	}
+	return err
+}
+
 // errAbsent is an engine that does not answer.
 var errAbsent = errors.New("no engine")
 
