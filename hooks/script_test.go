@@ -202,7 +202,7 @@ func printEvent(ts *testscript.TestScript, _ bool, _ []string) {
 	p := pushes[len(pushes)-1]
 	fmt.Fprintf(ts.Stdout(), "repository %s\npusher %s\noptions %q\n", p.GitDir, p.Pusher, p.Options)
 	for _, u := range p.Updates {
-		fmt.Fprintf(ts.Stdout(), "update %s %s %s\n", u.Old, u.New, u.Ref)
+		fmt.Fprintf(ts.Stdout(), "update %s %s %s\n", u.Old, u.New, event.EscapeRef(u.Ref))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"quire/internal/event"
 )
@@ -40,9 +39,8 @@ func parseUpdates(raw []byte) ([]event.Update, error) {
 	return updates, errors.Join(faults...)
 }
 
-// parseUpdate takes a ref's name as it is, spaces and quotes included: only git
-// decides what a name may hold. What it refuses it refuses because the name
-// could not be passed on whole, or never came from git.
+// parseUpdate takes a ref's name as it is, bytes that are not UTF-8 included: only
+// git decides what a name may hold. What it refuses never came from git.
 func parseUpdate(line string) (event.Update, error) {
 	oldID, rest, ok1 := strings.Cut(line, " ")
 	newID, ref, ok2 := strings.Cut(rest, " ")
@@ -54,16 +52,8 @@ func parseUpdate(line string) (event.Update, error) {
 		return u, errors.New("want two object ids of 40 or 64 hex digits")
 	case u.Creates() && u.Deletes():
 		return u, errors.New("both object ids are zero")
-	case !strings.HasPrefix(ref, "refs/") || len(ref) == len("refs/"):
-		return u, errors.New("a ref's name begins with refs/")
-	case strings.ContainsFunc(ref, func(r rune) bool { return r < 0x20 || r == 0x7f }):
-		return u, errors.New("the ref's name holds a control character")
-	case !utf8.ValidString(ref):
-		// The spool, the database and every page are UTF-8; a name that is
-		// bent to fit would be another ref's.
-		return u, errors.New("the ref's name is not UTF-8, and quire runs pipelines only for those that are")
 	}
-	return u, nil
+	return u, event.CheckRef(ref)
 }
 
 // isOID accepts object ids of both formats, in lower case as git writes them.

@@ -41,7 +41,8 @@ func TestParseUpdates(t *testing.T) {
 		{"no ref", oidA + " " + oidB + "\n", nil, "want OLD NEW REF"},
 		{"control character", oidA + " " + oidB + " refs/heads/a\x1b[2J\n", nil, "control character"},
 		{"carriage return", oidA + " " + oidB + " refs/heads/a\r\n", nil, "control character"},
-		{"not UTF-8", oidA + " " + oidB + " refs/heads/gr\xf6\xdfe\n", nil, "not UTF-8"},
+		{"not UTF-8", oidA + " " + oidB + " refs/heads/gr\xf6\xdfe\n", []event.Update{{Old: oidA, New: oidB, Ref: "refs/heads/gr\xf6\xdfe"}}, ""},
+		{"backslash", oidA + " " + oidB + " refs/heads/gr\\xf6\n", nil, "backslash"},
 		{"long rubbish is cut", strings.Repeat("x", 1<<20) + "\n", nil, "xx\"…"},
 	}
 	for _, tt := range tests {

@@ -44,7 +44,7 @@ left, and the command returns then.`,
 					}
 				}
 				if asJSON {
-					return printJSON(cmd.OutOrStdout(), run)
+					return printJSON(cmd.OutOrStdout(), run.AsText())
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "run %d: %s\n", run.Number, run.State)
 				return err

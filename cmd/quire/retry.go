@@ -57,7 +57,7 @@ its id (quire runs shows it): it is taken again, as a push of now.`,
 				}
 				switch {
 				case asJSON:
-					err = printJSON(out, run)
+					err = printJSON(out, run.AsText())
 				case !follow:
 					_, err = fmt.Fprintf(out, "run %d repeats run %d; watch it with: quire log -f %d\n", run.Number, old.Number, run.Number)
 				}
@@ -91,6 +91,7 @@ func retryPush(out io.Writer, id string, asJSON bool) (done bool, err error) {
 		return false, err
 	}
 	if asJSON {
+		p.Updates = event.EscapeRefs(p.Updates)
 		return true, printJSON(out, p)
 	}
 	_, err = fmt.Fprintf(out, "push %s to %s is taken again, as %s; see its runs with: quire runs\n", id, plain(event.RepoName(p.GitDir)), p.ID)

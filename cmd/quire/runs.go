@@ -50,7 +50,7 @@ func newRunsCommand() *cobra.Command {
 			out := cmd.OutOrStdout()
 			if asJSON {
 				for _, r := range runs {
-					if err := printJSON(out, r); err != nil {
+					if err := printJSON(out, r.AsText()); err != nil {
 						return err
 					}
 				}
@@ -89,6 +89,7 @@ func printAside(w io.Writer, cfg *config.Config, gitDir string) error {
 
 // fullRef is a ref as git names it; a person may leave out refs/heads/.
 func fullRef(ref string) string {
+	ref = event.UnescapeRef(ref)
 	if ref == "" || strings.HasPrefix(ref, "refs/") {
 		return ref
 	}

@@ -57,7 +57,7 @@ the report that the pusher saw, live if the push is still at work.`,
 			if err != nil {
 				return err
 			}
-			v := runView{Run: run}
+			v := runView{Run: run.AsText()}
 			if v.Jobs, err = d.store.Jobs(ctx, run.ID); err != nil {
 				return err
 			}

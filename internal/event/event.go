@@ -46,7 +46,7 @@ type Push struct {
 type Update struct {
 	Old string `json:"old"` // all zeros: the ref is new
 	New string `json:"new"` // all zeros: the ref was deleted
-	Ref string `json:"ref"` // full name, refs/…
+	Ref string `json:"ref"` // full name, refs/…; bytes, see EscapeRef for how it becomes text
 }
 
 // IsZero reports whether oid is git's "no object": only zeros, in either
@@ -74,8 +74,9 @@ func after(s, prefix string) string {
 
 // ShortRef is a ref as a person writes it: the branch or tag name, or the full
 // name of anything else. A tag keeps "tags/", as in git's own output where a
-// branch may have the same name.
+// branch may have the same name. It is text: see EscapeRef.
 func ShortRef(ref string) string {
+	ref = EscapeRef(ref)
 	if b := after(ref, "refs/heads/"); b != "" {
 		return b
 	}

@@ -69,6 +69,12 @@ type Run struct {
 	ReplacedBy string `json:"replaced_by,omitempty"` // the run that took its place
 }
 
+// AsText is the run with its ref as text, for JSON and people; see EscapeRef.
+func (r Run) AsText() Run {
+	r.Ref = EscapeRef(r.Ref)
+	return r
+}
+
 // Job is one job of a run.
 type Job struct {
 	RunID      string        `json:"run_id"`

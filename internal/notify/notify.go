@@ -57,6 +57,7 @@ type Sender struct {
 // has every delivery that was given up.
 func (s Sender) Deliver(ctx context.Context, rules []Rule, r Report) error {
 	rules = slices.DeleteFunc(slices.Clone(rules), func(rule Rule) bool { return !rule.wants(r) })
+	r.Run = r.Run.AsText() // after the rules, which match names
 	return s.send(ctx, rules, message{
 		subject: r.headline(), text: r.text(),
 		id: r.Run.ID, payload: payload{Event: "run", Run: &r.Run, Jobs: r.Jobs, Before: r.Before, Link: r.Link},

@@ -25,7 +25,7 @@ type Taken struct {
 type TakenRun struct {
 	ID     string `json:"id"`
 	Number int64  `json:"number"`
-	Ref    string `json:"ref"`
+	Ref    string `json:"ref"` // as text, see event.EscapeRef
 	New    string `json:"new"`
 }
 

@@ -10,7 +10,8 @@ import (
 
 // Encode is json.Marshal for a push. It is written out because the hook calls it
 // once in its life, and the first use of encoding/json costs 0.13 ms of looking
-// at types; a test holds it to what encoding/json reads.
+// at types; a test holds it to what encoding/json reads. The names of refs are
+// written as event.EscapeRef has them: they are bytes, and JSON is text.
 func Encode(p event.Push) []byte {
 	b := make([]byte, 0, 512+len(p.Updates)*160)
 	b = append(b, `{"id":`...)
@@ -41,7 +42,7 @@ func Encode(p event.Push) []byte {
 		b = append(b, `,"new":`...)
 		b = appendString(b, u.New)
 		b = append(b, `,"ref":`...)
-		b = appendString(b, u.Ref)
+		b = appendString(b, event.EscapeRef(u.Ref))
 		b = append(b, '}')
 	}
 	b = append(b, ']')

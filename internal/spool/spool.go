@@ -146,6 +146,7 @@ func Parse(data []byte) (event.Push, error) {
 	case !filepath.IsAbs(p.GitDir):
 		return event.Push{}, fmt.Errorf("%w: repository %q is no absolute path", ErrTorn, p.GitDir)
 	}
+	p.Updates = event.UnescapeRefs(p.Updates)
 	for _, u := range p.Updates {
 		if !validOID(u.Old) || !validOID(u.New) || u.Ref == "" {
 			return event.Push{}, fmt.Errorf("%w: update %q %q %q", ErrTorn, u.Old, u.New, u.Ref)

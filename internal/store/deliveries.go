@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -175,12 +176,13 @@ const deliveryColumns = `git_dir, url, ref, want, seq, put, sent, ours, state, t
 // Deliveries is what is known of some refs at a target, and of all that are
 // still owed there, by ref.
 func (s *Store) Deliveries(ctx context.Context, gitDir, url string, refs []string) (map[string]Delivery, error) {
-	names, err := json.Marshal(refs)
-	if err != nil {
-		return nil, err
+	// In hexadecimal digits: names are bytes, and JSON is text.
+	digits := make([]string, len(refs))
+	for i, ref := range refs {
+		digits[i] = hex.EncodeToString([]byte(ref))
 	}
-	list, err := s.deliveries(ctx, `WHERE git_dir = ? AND url = ? AND (state IN ('waiting', 'pushing') OR ref IN (SELECT value FROM json_each(?)))`,
-		gitDir, url, string(names))
+	list, err := s.deliveries(ctx, `WHERE git_dir = ? AND url = ? AND (state IN ('waiting', 'pushing') OR ref IN (SELECT CAST(unhex(value) AS TEXT) FROM json_each(?)))`,
+		gitDir, url, asJSON(digits))
 	if err != nil {
 		return nil, err
 	}

@@ -24,10 +24,23 @@ type ReportTarget struct {
 	Refs []string `json:"refs"`
 }
 
+func (t ReportTarget) mapRefs(f func(string) string) ReportTarget {
+	refs := make([]string, len(t.Refs))
+	for i, ref := range t.Refs {
+		refs[i] = f(ref)
+	}
+	t.Refs = refs
+	return t
+}
+
 // AwaitReport records that a push's mirrors are to be reported on. Doing it
 // again changes nothing.
 func (s *Store) AwaitReport(ctx context.Context, r MirrorReport) error {
-	targets, err := json.Marshal(r.Targets)
+	asText := make([]ReportTarget, len(r.Targets))
+	for i, t := range r.Targets {
+		asText[i] = t.mapRefs(event.EscapeRef)
+	}
+	targets, err := json.Marshal(asText)
 	if err != nil {
 		return err
 	}
@@ -53,6 +66,9 @@ func (s *Store) AwaitedReports(ctx context.Context) ([]MirrorReport, error) {
 		}
 		if err := json.Unmarshal([]byte(targets), &r.Targets); err != nil {
 			return nil, fmt.Errorf("read the mirror report of push %s: %w", r.PushID, err)
+		}
+		for i, t := range r.Targets {
+			r.Targets[i] = t.mapRefs(event.UnescapeRef)
 		}
 		out = append(out, r)
 	}

@@ -92,7 +92,7 @@ func takenBefore(ctx context.Context, tx *sql.Tx, id string, t *Taken) (bool, er
 func insertPush(ctx context.Context, tx *sql.Tx, p event.Push, notes []string) error {
 	_, err := tx.ExecContext(ctx,
 		"INSERT INTO pushes (id, at, git_dir, pusher, options, updates, recovered, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		p.ID, nanos(p.At), p.GitDir, p.Pusher, asJSON(p.Options), asJSON(p.Updates), p.Recovered, asJSON(notes))
+		p.ID, nanos(p.At), p.GitDir, p.Pusher, asJSON(p.Options), asJSON(event.EscapeRefs(p.Updates)), p.Recovered, asJSON(notes))
 	return err
 }
 
@@ -161,6 +161,7 @@ func (s *Store) Push(ctx context.Context, id string) (event.Push, []string, erro
 	if err != nil {
 		return p, nil, fmt.Errorf("read push %s: %w", id, explain(err))
 	}
+	p.Updates = event.UnescapeRefs(p.Updates)
 	return p, noted, nil
 }
 

@@ -152,7 +152,7 @@ func (w *world) wants(call pipeline.Call, m pipeline.Mirror) ([]mirror.Want, err
 				return nil, fmt.Errorf("mirror: %w", err)
 			}
 			if !found {
-				w.Log(call, ref+" does not exist here and is left out")
+				w.Log(call, event.EscapeRef(ref)+" does not exist here and is left out")
 				continue
 			}
 			oid = there
@@ -175,7 +175,7 @@ func (w *world) recordMirror(call pipeline.Call, r mirror.Report) {
 			reason = strings.TrimSpace(reason + "; " + x.Advice)
 		}
 		w.journal.record(event.Record{Type: event.MirrorRef, Job: call.Job, Attempt: call.Attempt, Target: mask(r.Target),
-			Ref: mask(x.Ref), OID: mask(x.OID), State: string(x.Status), Reason: mask(strings.TrimPrefix(reason, "; "))})
+			Ref: mask(event.EscapeRef(x.Ref)), OID: mask(x.OID), State: string(x.Status), Reason: mask(strings.TrimPrefix(reason, "; "))})
 	}
 	if len(r.Results) == 0 {
 		return

@@ -52,7 +52,7 @@ func (w *worker) setAside(ctx context.Context, p event.Push, deaths int) error {
 func (w *worker) answer(taken store.Taken, a runlog.Taken) error {
 	a.Notes = taken.Notes
 	for _, r := range taken.Runs {
-		a.Runs = append(a.Runs, runlog.TakenRun{ID: r.ID, Number: r.Number, Ref: r.Ref, New: r.New})
+		a.Runs = append(a.Runs, runlog.TakenRun{ID: r.ID, Number: r.Number, Ref: event.EscapeRef(r.Ref), New: r.New})
 	}
 	return runlog.WriteTaken(w.cfg.StateDir, a)
 }
