@@ -64,6 +64,11 @@ type Spec struct {
 	// a job leaves there can take long to delete.
 	Scratch string
 
+	// Kept is a directory for what an executor keeps from run to run, of the
+	// machine's files and of nothing that a job made. It need not exist; "": nothing
+	// is kept.
+	Kept string
+
 	// Docker takes the image that the pipeline names (ci.image), else the one
 	// that .quire/Dockerfile makes, else the configuration's.
 	Image        string

@@ -33,7 +33,7 @@ func (l layout) place(path string) (string, error) {
 			continue
 		}
 		m, rest := l.under(next)
-		if m.target == "" || m.kind != readOnly && m.kind != processes || rest == "" || m.ours {
+		if m.target == "" || m.kind != readOnly && m.kind != processes || rest == "" {
 			return next, nil
 		}
 		if _, err := os.Stat(l.source(next)); err != nil {
@@ -73,7 +73,7 @@ func (l layout) anchored() (layout, error) {
 	var out layout
 	for _, m := range l {
 		around := out.around(m.target)
-		if !around.ours && (around.kind != writable || around.fresh) {
+		if around.kind != writable || around.fresh {
 			out = append(out, m)
 			continue
 		}
@@ -84,9 +84,7 @@ func (l layout) anchored() (layout, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the sandbox's mount at %s: %w", m.target, err)
 		}
-		if !around.ours { // nobody else writes there
-			out = append(out, at...)
-		}
+		out = append(out, at...)
 		if m.kind != link { // it has been made
 			out = append(out, m)
 		}

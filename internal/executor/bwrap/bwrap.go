@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"quire/internal/executor"
 	"quire/internal/executor/local"
@@ -39,7 +40,8 @@ type sandbox struct {
 	overRoot  string // rootfs: where its throw-away copy is mounted, in each command's own namespace
 	networked bool
 
-	base layout // without a home directory, and what is hidden
+	base layout        // without a home directory, and what is hidden
+	kept *keptSettings // nil: none is used; once prepared
 
 	mu      sync.Mutex
 	layouts map[string]layout // by home directory
@@ -102,10 +104,8 @@ func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err err
 	default:
 		return nil, fmt.Errorf("network %q: the bwrap executor knows \"none\" and \"host\"", spec.Network)
 	}
-	for _, dir := range []string{filepath.Join(s.private, "tmp"), settingsDir(s.private)} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("the sandbox's own directories: %w", err)
-		}
+	if err := os.MkdirAll(filepath.Join(s.private, "tmp"), 0o700); err != nil {
+		return nil, fmt.Errorf("the sandbox's own directories: %w", err)
 	}
 	if spec.Rootfs != "" {
 		if err := s.rootfs(); err != nil {
@@ -137,7 +137,7 @@ func (s *sandbox) prepare() error {
 	if s.spec.Rootfs != "" {
 		return nil
 	}
-	out, err := copySettings("/etc", settingsDir(s.private), s.spec.Hidden)
+	out, err := s.settings("/etc")
 	if err != nil {
 		return err
 	}
@@ -160,6 +160,23 @@ func (s *sandbox) prepare() error {
 		}
 	}
 	return nil
+}
+
+// settings has the layout show a copy of a directory of settings: a kept one, or
+// one of the run's own. It says what has been left out of it.
+func (s *sandbox) settings(dir string) (leftOut []string, err error) {
+	if s.spec.Kept != "" {
+		// An error here is one of the run's own copy, too, or of no matter.
+		if s.kept, _ = keepSettings(s.spec.Kept, dir, s.spec.Hidden, time.Now()); s.kept != nil {
+			for i := range s.base {
+				if s.base[i].target == dir && s.base[i].kind == readOnly {
+					s.base[i].source = s.kept.tree
+				}
+			}
+			return s.kept.leftOut, nil
+		}
+	}
+	return copySettings(dir, settingsDir(s.private), s.spec.Hidden)
 }
 
 // layout is what a command with this environment sees. Each home directory that
@@ -271,6 +288,7 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 
 func (s *sandbox) Close(context.Context) error {
 	<-s.prepared
+	defer s.kept.close() // commands have it mounted until they are ended
 	return s.run.Close()
 }
 

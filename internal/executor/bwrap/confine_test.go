@@ -17,7 +17,7 @@ import (
 // What holds for root's sandboxes holds for those of others.
 func TestAsAnotherUser(t *testing.T) {
 	needBwrap(t)
-	executortest.AsAnotherUser(t, "^Test(SystemCalls|Keys|Namespaces|MountPoints|Nothing|Processes|Own|Environment|Mounts|Rootfs|Hidden|Abstract|Repository)")
+	executortest.AsAnotherUser(t, "^Test(SystemCalls|Keys|Namespaces|MountPoints|Nothing|Processes|Own|Environment|Mounts|Rootfs|Hidden|Abstract|Repository|Settings)")
 }
 
 func TestSystemCallsThatNoBuildNeedsAreRefused(t *testing.T) {

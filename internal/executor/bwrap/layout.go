@@ -22,8 +22,6 @@ type mount struct {
 	// fresh: what commands write there is gone with each of them, so that no command
 	// finds what another one has left.
 	fresh bool
-	// ours: it is read-only, and a directory that was made for the run.
-	ours bool
 	// shared: commands of other runs write there, too.
 	shared bool
 }
@@ -126,7 +124,7 @@ func hostRoot(networked bool, private string) layout {
 				l = append(l, mount{target: dir, kind: link, source: to})
 			}
 		case dir == "/etc":
-			l = append(l, mount{target: dir, kind: readOnly, source: settingsDir(private), ours: true})
+			l = append(l, mount{target: dir, kind: readOnly, source: settingsDir(private)}) // or a kept copy: see prepare
 		default:
 			l = append(l, mount{target: dir, kind: readOnly, source: dir})
 		}

@@ -126,3 +126,18 @@ func TestMountPointsKeepTheirNeighbours(t *testing.T) {
 		}
 	}
 }
+
+// The copy of the settings is other runs', too: a command's home directory is not made
+// in it.
+func TestNothingIsMadeInTheSettings(t *testing.T) {
+	spec := executortest.NewSpec(t)
+	x := start(t, spec)
+	var out bytes.Buffer
+	_, err := x.Exec(t.Context(), executor.Command{Argv: []string{"true"}, Env: []string{"PATH=" + local.DefaultPath, "HOME=/etc/made-by-a-job"}}, &out, &out)
+	if err == nil || !strings.Contains(err.Error(), "/etc/made-by-a-job") {
+		t.Errorf("%v %s", err, out.String())
+	}
+	if out, _ := sh(t, x, "ls -d /etc/made* /etc/passwd 2>/dev/null; touch /etc/passwd /etc/made"); strings.Contains(out, "made-by") || strings.Count(out, "Read-only") != 2 || !strings.HasPrefix(out, "/etc/passwd") {
+		t.Errorf("%s", out)
+	}
+}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The sandbox's /etc is a copy that is made for the run, of what everybody may read
+// The sandbox's /etc is a copy as of the run's beginning, of what everybody may read
 // and nobody has hidden. Mounts over single files of the machine's own would not do:
 // a file that is replaced (by a password change, by a secret's renewal) has lost the
 // mount, and shows through.

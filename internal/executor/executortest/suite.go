@@ -94,6 +94,7 @@ func NewSpec(t testing.TB) executor.Spec {
 		RunDir:    filepath.Join(root, "runs"),
 		Scratch:   filepath.Join(root, "runs", "scratch"),
 		GitDir:    filepath.Join(root, "repo.git"),
+		Kept:      filepath.Join(root, "kept"),
 		Grace:     300 * time.Millisecond,
 	}
 	for _, d := range []string{spec.Workspace, spec.GitDir} {
