@@ -122,6 +122,15 @@ func TestSyntaxErrorNamesItsLine(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "abc") {
 		t.Errorf("got %v", err)
 	}
+	// Nor does the message quote it.
+	for _, value := range []string{"hunter22", "\"hunter\\q\"", "hunter 22", "'hunter22", "\"hunter22", "[hunter22]", "{hunter22}", "2hunter", "truehunter", "\"\"\"hunter22"} {
+		for _, name := range []string{"c.toml", "secrets.toml", "www-data.secrets.toml"} {
+			_, err = Parse(name, "[secrets.x]\nvalue = "+value+"\n")
+			if err == nil || strings.Contains(err.Error(), "hunter") {
+				t.Errorf("%s: value = %s: got %v", name, value, err)
+			}
+		}
+	}
 }
 
 func TestWrongTypes(t *testing.T) {
@@ -239,5 +248,101 @@ protect = "tree"
 		if _, err := Parse("c.toml", "[secrets.s]\nenv = \"A\"\n"+text+"\n"); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "512": 512, "512B": 512, "4K": 4 << 10, "4M": 4 << 20, "4G": 4 << 30, "4T": 4 << 40, "4GiB": 4 << 30, "4GB": 4e9,
+		"4 GiB": 4 << 30, " 4g ": 4 << 30, "4gb": 4e9, "4kib": 4096, "1.5G": 3 << 29, "2MB": 2e6, "2m": 2 << 20,
+	} {
+		if got, err := ParseSize(text); got != want || err != nil {
+			t.Errorf("%q = %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "G", "4X", "4GG", "4iB", "-1G", "4 G B", "NaN", "Inf", "1e30", "4,5G"} {
+		if got, err := ParseSize(text); err == nil {
+			t.Errorf("%q is accepted as %d", text, got)
+		}
+	}
+	c, err := Parse("c.toml", "state_dir = \"/s\"\n[limits]\nmemory = \"4G\"\nworkspace = \"4GB\"\n[eval]\nmemory = \"1g\"\n")
+	if err != nil || c.Limits.Memory != 4<<30 || c.Limits.Workspace != 4e9 || c.Eval.Memory != 1<<30 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// Whoever repairs a file is told of everything in it, whatever kind of fault
+// comes first.
+func TestEveryFaultOfABrokenFileIsTold(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.toml")
+	put(t, path, `state_dir = "/s"
+max_runs = "two"
+linger = "soon"
+stat_dir = "/x"
+[hook]
+wait = finish
+wait_limit = "1m"
+[limits]
+memory = "4Q"
+pids = [1]
+fils = 3
+[env]
+pass = "PATH"
+[log]
+max_bytes = 5
+[[mirror]]
+repos = ["*"]
+url = "https://example.org/x"
+secret = "token"
+[[mirror]]
+repos = "all"
+url = 7
+colour = "red"
+[retention
+runs = 4
+[[notify]]
+repos = ["*"]
+`, 0o644)
+	put(t, filepath.Join(dir, "secrets.toml"), "[secrets.a]\nvalue = hunter22\n[secrets.b]\nvalue = \"hunter23\"\nfile = \"/f\"\n", 0o600)
+	_, err := LoadFile(path)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		"config.toml:2: max_runs: want a whole number",
+		`config.toml:3: linger: "soon" is no duration`,
+		"config.toml:4: unknown key stat_dir; did you mean state_dir?",
+		"config.toml:6: ",
+		`config.toml:9: limits.memory: "4Q" is no size`,
+		"config.toml:10: limits.pids: want a whole number",
+		"config.toml:11: unknown key limits.fils; did you mean limits.files?",
+		"config.toml:13: env.pass: want a list of strings",
+		"config.toml:15: log.max_bytes must be at least 1KiB",
+		"config.toml:21: mirror.repos: want a list of strings",
+		"config.toml:22: mirror.url: want a string in quotes",
+		"config.toml:23: unknown key mirror.colour",
+		"config.toml:25: ",
+		"config.toml:26: notify without mail or webhook",
+		"secrets.toml:2: ",
+		"secrets.toml:3: secret b has 2 sources (file, value)",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("not said: %s", want)
+		}
+	}
+	for _, not := range []string{"hunter", `"token"`} { // which may be what could not be read
+		if strings.Contains(err.Error(), not) {
+			t.Errorf("%s is said", not)
+		}
+	}
+	if t.Failed() {
+		t.Log(err)
+	}
+	// A file of secrets that others may read is one fault more, and no reason to be silent.
+	put(t, path, "max_runs = 0\n", 0o644)
+	put(t, filepath.Join(dir, "secrets.toml"), "", 0o644)
+	if _, err := LoadFile(path); err == nil || !strings.Contains(err.Error(), "max_runs must be at least 1") || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -42,13 +43,31 @@ func (e *Error) Error() string {
 }
 
 type faults struct {
-	text string
-	list []Fault
+	text     string
+	list     []Fault
+	misreads []string // keys that have the wrong type, and so no value to judge
+}
+
+// misread records that a key has a value of the wrong type.
+func (f *faults) misread(key, why string) {
+	f.add(key, "%s: %s", stripIndex(key), why)
+	f.misreads = append(f.misreads, key)
+}
+
+// follows reports whether a fault of key may only be the consequence of one that
+// is told: of the same key, of one in it, or of the table around it.
+func (f *faults) follows(key string) bool {
+	return slices.ContainsFunc(f.misreads, func(m string) bool {
+		return key == m || strings.HasPrefix(key, m+".") || strings.HasPrefix(m, key+".")
+	})
 }
 
 // add records a fault at the line that sets key (dotted; table arrays by
 // "mirror#2.url" for the second).
 func (f *faults) add(key, format string, args ...any) {
+	if f.follows(key) {
+		return
+	}
 	f.list = append(f.list, Fault{Line: lineOfKey(f.text, key), Text: fmt.Sprintf(format, args...)})
 }
 

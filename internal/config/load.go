@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -138,20 +139,20 @@ func SecretsPath(path string) string {
 }
 
 func loadFile(path string, public bool) (*Config, error) {
+	secrets, unread := readSecrets(SecretsPath(path))
+	withheld := unread != nil
+	if public && errors.Is(unread, fs.ErrPermission) {
+		unread = nil
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	secrets, err := readSecrets(SecretsPath(path))
-	withheld := public && errors.Is(err, fs.ErrPermission)
-	if err != nil && !withheld {
-		return nil, err
+		return nil, errors.Join(fmt.Errorf("read configuration: %w", err), unread)
 	}
 	c, err := parse(source{path, string(text)}, secrets, withheld)
-	if err != nil {
+	if err = errors.Join(err, c.checkMode(secrets), unread); err != nil {
 		return nil, err
 	}
-	return c, c.checkMode(secrets)
+	return c, nil
 }
 
 // readSecrets reads a file of secrets, which nobody else may read. None is no
@@ -219,31 +220,41 @@ type source struct{ path, text string }
 // Parse reads a configuration from its text; path is for messages and for
 // relative file names, which count from the file's directory.
 func Parse(path, text string) (*Config, error) {
-	return parse(source{path, text}, source{path: SecretsPath(path)}, false)
+	c, err := parse(source{path, text}, source{path: SecretsPath(path)}, false)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // parse reads a configuration and its file of secrets. withheld says that there
-// is such a file and that its secrets are not known here.
+// is such a file and that its secrets are not known here. With an error it returns
+// what it could read.
 func parse(conf, secrets source, withheld bool) (*Config, error) {
 	file := struct {
 		Config
 		Secrets map[string]toml.Primitive `toml:"secrets"`
 	}{Config: Defaults()}
+	faults := &faults{text: conf.text}
+	torn := 0 // tables that could not be read
 	md, err := toml.Decode(conf.text, &file)
 	if err != nil {
-		return nil, syntaxError(conf, err)
+		file.Config = Defaults()
+		var rest string
+		rest, torn = syntaxFaults(conf, faults)
+		md, file.Secrets = file.Config.decodeRest(rest, faults)
 	}
 	c := file.Config
 	c.Path = conf.path
 	c.Secrets = map[string]Secret{}
 	c.secretsWithheld = withheld
 	// Both are read before either is judged: one may name what the other holds.
-	apart, err := c.parseSecrets(secrets)
-	if err != nil {
-		return nil, err
-	}
-	faults := &faults{text: conf.text}
+	apart, tornApart := c.parseSecrets(secrets)
 	c.decodeSecrets(md, file.Secrets, conf.path, faults)
+	if torn+tornApart > 0 {
+		// What is named and not declared may stand where nothing could be read.
+		c.secretsWithheld = true
+	}
 	for _, name := range c.SecretNames() {
 		if s := c.Secrets[name]; s.file == conf.path {
 			c.validateSecret(s, faults)
@@ -252,28 +263,32 @@ func parse(conf, secrets source, withheld bool) (*Config, error) {
 		}
 	}
 	for _, key := range md.Undecoded() {
-		faults.unknown(key)
+		if err == nil || key[0] == "secrets" { // else decodeRest has told of it
+			faults.unknown(key)
+		}
 	}
 	c.validate(faults)
-	if err := errors.Join(faults.err(conf.path), apart.err(secrets.path)); err != nil {
-		return nil, err
-	}
-	return &c, nil
+	return &c, errors.Join(faults.err(conf.path), apart.err(secrets.path))
 }
 
 // parseSecrets reads the file of secrets, which holds the table secrets and
-// nothing else.
-func (c *Config) parseSecrets(secrets source) (*faults, error) {
-	f := &faults{text: secrets.text}
+// nothing else. torn is how many tables of it could not be read.
+func (c *Config) parseSecrets(secrets source) (f *faults, torn int) {
+	f = &faults{text: secrets.text}
 	if secrets.text == "" {
-		return f, nil // it costs the hook nothing
+		return f, 0 // it costs the hook nothing
 	}
 	var file struct {
 		Secrets map[string]toml.Primitive `toml:"secrets"`
 	}
 	md, err := toml.Decode(secrets.text, &file)
 	if err != nil {
-		return f, syntaxError(secrets, err)
+		var rest string
+		rest, torn = syntaxFaults(secrets, f)
+		file.Secrets = nil
+		if md, err = toml.Decode(rest, &file); err != nil {
+			f.add("secrets", "secrets: want tables such as [secrets.NAME]")
+		}
 	}
 	c.decodeSecrets(md, file.Secrets, secrets.path, f)
 	seen := map[string]bool{}
@@ -285,21 +300,27 @@ func (c *Config) parseSecrets(secrets source) (*faults, error) {
 			f.add(key[0], "%s belongs into the configuration; here only [secrets] is read", key[0])
 		}
 	}
-	return f, nil
+	return f, torn
 }
 
-// syntaxError says where a file is no TOML. The line itself is shown only where
-// it cannot hold a secret.
-func syntaxError(in source, err error) error {
+// syntaxFault says where a file is no TOML. The line itself, and what of it the
+// library quotes, is shown only where it cannot hold a secret.
+func syntaxFault(in source, err error) Fault {
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
-		return &Error{Path: in.path, Faults: []Fault{{Text: strings.TrimPrefix(err.Error(), "toml: ")}}}
+		return Fault{Text: strings.TrimPrefix(err.Error(), "toml: ")}
 	}
 	fault := Fault{Line: pe.Position.Line, Text: strings.TrimSpace(pe.Message)}
-	if !strings.HasSuffix(in.path, "secrets.toml") {
-		fault.Excerpt = lineOf(in.text, pe.Position.Line)
+	if strings.HasSuffix(in.path, "secrets.toml") || inSecrets(in.text, fault.Line) {
+		said, _, _ := strings.Cut(fault.Text, " but ")
+		if i := strings.IndexAny(said, "\"'`"); i >= 0 {
+			said = said[:i]
+		}
+		fault.Text = "this is no TOML: " + cmp.Or(strings.TrimSpace(said), "it is malformed")
+		return fault
 	}
-	return &Error{Path: in.path, Faults: []Fault{fault}}
+	fault.Excerpt = lineOf(in.text, fault.Line)
+	return fault
 }
 
 // err is all that is wrong with a file, in the order of its lines; nil if nothing

@@ -49,8 +49,9 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// Size is a number of bytes: an integer, or a string with a unit. KiB, MiB, GiB
-// are powers of 1024; KB, MB, GB of 1000.
+// Size is a number of bytes: an integer, or a string with a unit. K, M, G, T are
+// powers of 1024, as KiB, MiB, GiB, TiB are; KB, MB, GB, TB of 1000. Capitals do
+// not count.
 type Size int64
 
 // UnmarshalTOML reads an integer or a string.
@@ -73,14 +74,15 @@ var units = []struct {
 	suffix string
 	bytes  float64
 }{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
+	{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"tib", 1 << 40},
+	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12},
+	{"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"t", 1 << 40}, {"b", 1}, {"", 1},
 }
 
 // ParseSize reads a size as a config file's string has it.
 func ParseSize(s string) (int64, error) {
 	for _, u := range units {
-		num, ok := strings.CutSuffix(s, u.suffix)
+		num, ok := strings.CutSuffix(strings.ToLower(strings.TrimSpace(s)), u.suffix)
 		if !ok {
 			continue
 		}
@@ -90,5 +92,5 @@ func ParseSize(s string) (int64, error) {
 		}
 		return int64(n * u.bytes), nil
 	}
-	return 0, fmt.Errorf("%q is no size: want a number and a unit, such as \"64MiB\"", s)
+	return 0, fmt.Errorf("%q is no size: want a number and a unit, such as \"64MiB\", \"4GB\" or \"4G\"", s)
 }
