@@ -35,7 +35,7 @@ func FuzzLoad(f *testing.F) {
 		if len(text) > 1<<16 {
 			return
 		}
-		src := Source{Name: "ci.fnl", Text: text, Lib: func(string) ([]byte, string, bool) { return []byte("{:f 1}"), "lib.fnl", true }}
+		src := Source{Name: "ci.fnl", Text: text, Lib: func(string) ([]byte, string, error) { return []byte("{:f 1}"), "lib.fnl", nil }}
 		p, err := Load(context.Background(), src, limits)
 		if err != nil {
 			checkDiagnostics(t, text, err)

@@ -35,13 +35,13 @@ func load(t testing.TB, text string, lib ...string) *Pipeline {
 func source(text string, lib ...string) Source {
 	return Source{
 		Name: ".quire/ci.fnl", Text: []byte(text),
-		Lib: func(module string) ([]byte, string, bool) {
+		Lib: func(module string) ([]byte, string, error) {
 			for i := 0; i+1 < len(lib); i += 2 {
 				if lib[i] == module {
-					return []byte(lib[i+1]), LibFiles(module)[0], true
+					return []byte(lib[i+1]), LibFiles(module)[0], nil
 				}
 			}
-			return nil, "", false
+			return nil, "", ErrNoModule
 		},
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -26,7 +28,7 @@ const ciMacrosFile = "quire.ci macros" // as errors name it
 // the states of a pipeline.
 type library struct {
 	finding sync.Mutex // held while find runs, which may take its time
-	find    func(string) ([]byte, string, bool)
+	find    Finder
 
 	mu      sync.Mutex
 	modules map[string]*module
@@ -34,18 +36,19 @@ type library struct {
 
 // module is a name that was asked for. Its text does not change any more.
 type module struct {
-	file  string
-	text  []byte
-	found bool
+	file   string
+	text   []byte
+	found  bool
+	unread error // it is there and cannot be read
 
 	mu    sync.Mutex
 	proto *lua.FunctionProto
 	err   error // of compiling
 }
 
-func newLibrary(find func(string) ([]byte, string, bool)) *library {
+func newLibrary(find Finder) *library {
 	if find == nil {
-		find = func(string) ([]byte, string, bool) { return nil, "", false }
+		find = func(string) ([]byte, string, error) { return nil, "", ErrNoModule }
 	}
 	return &library{find: find, modules: map[string]*module{}}
 }
@@ -59,7 +62,12 @@ func (l *library) module(name string) *module {
 	l.mu.Unlock()
 	if !ok {
 		m = &module{}
-		m.text, m.file, m.found = l.find(name)
+		var err error
+		if m.text, m.file, err = l.find(name); err == nil {
+			m.text, m.found = withoutMark(m.text), true
+		} else if !errors.Is(err, ErrNoModule) {
+			m.unread = err
+		}
 		l.mu.Lock()
 		l.modules[name] = m
 		l.mu.Unlock()
@@ -82,10 +90,29 @@ func (l *library) textOf(file string) []byte {
 	return nil
 }
 
+// unread is why a module that was asked for cannot be read; nil if all can.
+func (l *library) unread() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(l.modules)) {
+		if err := l.modules[name].unread; err != nil {
+			return errors.New(unreadable(name, err))
+		}
+	}
+	return nil
+}
+
+func unreadable(module string, err error) string {
+	return fmt.Sprintf("module '%s' cannot be read: %v", printableWhole(module), err)
+}
+
 // search is the searcher that require asks.
 func (l *library) search(L *lua.LState) int {
 	name := L.Get(1).String()
 	m := l.module(name)
+	if m.unread != nil {
+		L.RaiseError("%s", unreadable(name, m.unread))
+	}
 	if !m.found {
 		// It is the last searcher, so this is the end of the search.
 		where := "nothing can have that name"

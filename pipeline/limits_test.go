@@ -97,9 +97,9 @@ func stuck(t *testing.T, text string) (Source, Limits) {
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	src := source(text)
-	src.Lib = func(string) ([]byte, string, bool) {
+	src.Lib = func(string) ([]byte, string, error) {
 		<-release
-		return nil, "", false
+		return nil, "", ErrNoModule
 	}
 	return src, Limits{Stretch: 20 * time.Millisecond, Grace: 20 * time.Millisecond}
 }

@@ -48,6 +48,11 @@ func (l *loading) run() {
 		}
 	}()
 	prog, err := compileProgram(l.clock.ctx, l.src)
+	if unread := prog.lib.unread(); err != nil && unread != nil {
+		// The compiler knows only that it got no text.
+		l.faults = Diagnostics{{File: l.src.Name, Message: unread.Error()}}
+		return
+	}
 	if err != nil {
 		l.faults = l.overLimitOr(ofCompiler(err, prog.textOf))
 		return

@@ -16,6 +16,7 @@ import (
 
 	"quire/fennel"
 	"quire/internal/checked"
+	"quire/internal/event"
 )
 
 var update = flag.Bool("update", false, "write what the golden files of diagnostics want")
@@ -39,13 +40,13 @@ func TestDiagnostics(t *testing.T) {
 			}
 			_, err = Load(context.Background(), Source{
 				Name: ".quire/ci.fnl", Text: files["ci.fnl"],
-				Lib: func(module string) ([]byte, string, bool) {
+				Lib: func(module string) ([]byte, string, error) {
 					for _, file := range LibFiles(module) {
 						if text, ok := files[strings.TrimPrefix(file, ".quire/")]; ok {
-							return text, file, true
+							return text, file, nil
 						}
 					}
-					return nil, "", false
+					return nil, "", ErrNoModule
 				},
 			}, Limits{})
 			if err == nil {
@@ -225,6 +226,42 @@ func TestNearest(t *testing.T) {
 	} {
 		if got := nearest(name, known); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+// Editors write a byte order mark, and nobody sees it.
+func TestByteOrderMark(t *testing.T) {
+	const mark = "\uFEFF"
+	src := source(mark+prelude+`(import-macros {: twice} :m) (local u (require :u)) (ci.job :a [:quire/push] (fn [] (twice (u.f))))`,
+		"u", mark+"{:f (fn [] nil)}", "m", mark+"{:twice (fn [x] `(do ,x ,x))}")
+	p, err := Load(context.Background(), src, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := p.Run(context.Background(), newWorkshop(t), Options{}); out.State != event.RunSucceeded {
+		t.Errorf("%s: %s", out.State, out.Reason)
+	}
+	// Positions are what they are without it.
+	_, err = Load(context.Background(), source(mark+"(nonesuch 1)"), Limits{})
+	if err == nil || !strings.Contains(err.Error(), ".quire/ci.fnl:1:") || strings.Contains(err.Error(), mark) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A module that is there and cannot be read is not called missing.
+func TestAModuleThatCannotBeRead(t *testing.T) {
+	for name, text := range map[string]string{
+		"require": prelude + `(local u (require :u))`, "import-macros": `(import-macros {: f} :u)`, "include": `(include :u)`,
+	} {
+		src := source(text)
+		src.Lib = func(string) ([]byte, string, error) {
+			return nil, "", errors.New("read .quire/lib/u.fnl at 1234: .quire/lib/u.fnl has 9000000 bytes; at most 8388608 are read")
+		}
+		_, err := Load(context.Background(), src, Limits{})
+		if err == nil || !strings.Contains(err.Error(), "module 'u' cannot be read: read .quire/lib/u.fnl at 1234: .quire/lib/u.fnl has 9000000 bytes") ||
+			strings.Contains(err.Error(), "not found") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -29,11 +29,11 @@ type program struct {
 func compileProgram(ctx context.Context, src Source) (*program, error) {
 	p := &program{
 		name: src.Name,
-		text: src.Text,
+		text: withoutMark(src.Text),
 		lib:  newLibrary(src.Lib),
 	}
 	var err error
-	p.proto, err = p.lib.compile(ctx, src.Text, src.Name, "")
+	p.proto, err = p.lib.compile(ctx, p.text, src.Name, "")
 	return p, err
 }
 

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,8 +17,18 @@ type Source struct {
 	// finds none. [LibFiles] says where a module is kept. It is called by one
 	// goroutine at a time, also after Load has returned, and at most once for
 	// each name.
-	Lib func(module string) (text []byte, file string, ok bool)
+	Lib Finder
 }
+
+// Finder reads a module. ErrNoModule is its error if there is none; any other
+// means that there is one which cannot be read, and is shown to who wrote it.
+type Finder func(module string) (text []byte, file string, err error)
+
+// ErrNoModule is the error for a module that the commit does not hold.
+var ErrNoModule = errors.New("there is no such module")
+
+// withoutMark is a text without the byte order mark that some editors write.
+func withoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\uFEFF")) }
 
 // LibFiles lists the files of a commit that may hold a module, the first that
 // exists being it; none if the name cannot be a module's.

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -118,13 +120,14 @@ func pipelineSource(file string, stdin io.Reader) (pipeline.Source, error) {
 		return src, usageError{err}
 	}
 	root := filepath.Dir(filepath.Dir(file)) // of .quire/ci.fnl
-	src.Lib = func(module string) ([]byte, string, bool) {
+	src.Lib = func(module string) ([]byte, string, error) {
 		for _, lib := range pipeline.LibFiles(module) {
-			if text, err := os.ReadFile(filepath.Join(root, lib)); err == nil {
-				return text, lib, true
+			text, err := os.ReadFile(filepath.Join(root, lib))
+			if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+				return text, lib, err
 			}
 		}
-		return nil, "", false
+		return nil, "", pipeline.ErrNoModule
 	}
 	return src, nil
 }

@@ -15,6 +15,7 @@ import (
 	"quire/internal/event"
 	"quire/internal/gitrepo"
 	"quire/internal/store"
+	"quire/pipeline"
 )
 
 // gitFed runs git with this standard input.
@@ -171,5 +172,22 @@ func TestACheckoutRunsNothing(t *testing.T) {
 		if _, err := os.Lstat(planted); err == nil {
 			t.Errorf("%s: something ran, or was written outside", name)
 		}
+	}
+}
+
+// A module that is too large is not called missing.
+func TestAModuleThatIsTooLargeIsTold(t *testing.T) {
+	gitDir, commit := bareRepo(t, map[string]string{
+		PipelineFile:         "(require :big)",
+		".quire/lib/big.fnl": strings.Repeat(";", gitrepo.MaxFile+1),
+	})
+	src, err := sourceAt(openRepo(t, gitDir), commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = pipeline.Load(t.Context(), src, pipeline.Limits{})
+	want := fmt.Sprintf(".quire/lib/big.fnl has %d bytes; at most %d are read", gitrepo.MaxFile+1, gitrepo.MaxFile)
+	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "not found") {
+		t.Errorf("got %v; want %q", err, want)
 	}
 }

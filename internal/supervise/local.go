@@ -126,12 +126,12 @@ func sourceIn(top string) (pipeline.Source, error) {
 	if err != nil {
 		return pipeline.Source{}, fmt.Errorf("read .quire/lib: %w", err)
 	}
-	return pipeline.Source{Name: PipelineFile, Text: text, Lib: func(module string) ([]byte, string, bool) {
+	return pipeline.Source{Name: PipelineFile, Text: text, Lib: func(module string) ([]byte, string, error) {
 		for _, file := range pipeline.LibFiles(module) {
 			if text, ok := lib[file]; ok {
-				return text, file, true
+				return text, file, nil
 			}
 		}
-		return nil, "", false
+		return nil, "", pipeline.ErrNoModule
 	}}, nil
 }

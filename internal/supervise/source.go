@@ -22,13 +22,13 @@ func sourceAt(repo *gitrepo.Repo, commit string) (pipeline.Source, error) {
 	}
 	return pipeline.Source{
 		Name: PipelineFile, Text: text,
-		Lib: func(module string) ([]byte, string, bool) {
+		Lib: func(module string) ([]byte, string, error) {
 			for _, file := range pipeline.LibFiles(module) {
-				if text, found, err := repo.File(commit, file); err == nil && found {
-					return text, file, true
+				if text, found, err := repo.File(commit, file); err != nil || found {
+					return text, file, err
 				}
 			}
-			return nil, "", false
+			return nil, "", pipeline.ErrNoModule
 		},
 	}, nil
 }
