@@ -100,8 +100,27 @@ func (r Repo) coveredElsewhere(names []string) error {
 	return nil
 }
 
-// git runs git in dir and returns its output; the error carries what it said.
+// isGitDir reports whether a directory is one that git can be told by --git-dir.
+func isGitDir(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, "HEAD"))
+	if err != nil {
+		return false
+	}
+	for _, sign := range []string{"objects", "commondir"} { // the second in a linked worktree's
+		if _, err := os.Stat(filepath.Join(dir, sign)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// git runs git in dir and returns its output; the error carries what it said. A
+// bare repository is named, and not found: with safe.bareRepository=explicit
+// (git-config(1)) git uses only those that are.
 func git(dir string, args ...string) (string, error) {
+	if isGitDir(dir) {
+		args = append([]string{"--git-dir=" + dir}, args...)
+	}
 	// Somebody else's repository is what root installs into, and only its
 	// configuration is read and written.
 	cmd := exec.Command("git", append([]string{"-c", "safe.directory=*"}, args...)...)
