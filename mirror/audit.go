@@ -173,7 +173,7 @@ func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) error {
 	target, orders := k.standing(t.GitDir, t.URL)
 	for _, o := range orders {
 		seq := event.NewID(k.engine.now())
-		here, err := o.state(t.GitDir)
+		here, err := o.state(ctx, t.GitDir)
 		if err != nil {
 			return err
 		}

@@ -161,7 +161,7 @@ func (e *Engine) Expires(ctx context.Context, req Request) (time.Time, error) {
 }
 
 func (e *Engine) forgeFor(ctx context.Context, req Request) (f forge, name string, err error) {
-	d := &delivery{Engine: e, req: req}
+	d := &delivery{Engine: e, ctx: ctx, req: req}
 	if d.to, err = parseRemote(req.Target.URL); err != nil {
 		return nil, withoutPassword(req.Target.URL), err
 	}

@@ -29,7 +29,7 @@ var errTooLong = errors.New("the push took longer than its limit")
 // a context that ended. Whatever happens, what was wanted is in the ledger.
 func (e *Engine) Deliver(ctx context.Context, req Request) (Report, error) {
 	start := time.Now()
-	d := &delivery{Engine: e, req: req}
+	d := &delivery{Engine: e, ctx: ctx, req: req}
 	err := d.run(ctx)
 	d.report.Took = time.Since(start)
 	if err != nil {
@@ -41,6 +41,7 @@ func (e *Engine) Deliver(ctx context.Context, req Request) (Report, error) {
 // delivery is one call of Deliver.
 type delivery struct {
 	*Engine
+	ctx     context.Context // of run, for what is opened when it is needed
 	req     Request
 	to      remote
 	way     passage
@@ -200,7 +201,7 @@ func (d *delivery) tag(ctx context.Context) {
 func (d *delivery) openAhead() {
 	wants := slices.Clone(d.req.Refs)
 	d.opening.Go(func() {
-		d.open, d.openErr = gitrepo.Open(d.req.GitDir)
+		d.open, d.openErr = gitrepo.Open(d.ctx, d.req.GitDir)
 		if d.openErr != nil {
 			return
 		}
@@ -216,7 +217,7 @@ func (d *delivery) openAhead() {
 func (d *delivery) repo() (*gitrepo.Repo, error) {
 	d.opening.Wait()
 	if d.open == nil && d.openErr == nil {
-		d.open, d.openErr = gitrepo.Open(d.req.GitDir)
+		d.open, d.openErr = gitrepo.Open(d.ctx, d.req.GitDir)
 	}
 	return d.open, d.openErr
 }

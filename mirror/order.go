@@ -126,8 +126,8 @@ func (o Order) wants(updates []event.Update) []Want {
 }
 
 // state is what the order wants of the repository as it is now, by ref.
-func (o Order) state(gitDir string) (map[string]string, error) {
-	r, err := gitrepo.Open(gitDir)
+func (o Order) state(ctx context.Context, gitDir string) (map[string]string, error) {
+	r, err := gitrepo.Open(ctx, gitDir)
 	if err != nil {
 		return nil, err
 	}

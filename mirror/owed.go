@@ -56,7 +56,7 @@ func (d *delivery) ahead(old, new string) bool {
 
 // owe records wants without delivering them.
 func (e *Engine) owe(ctx context.Context, gitDir string, t Target, wants []Want, seq string) error {
-	d := &delivery{Engine: e, req: Request{GitDir: gitDir, Target: t, Refs: wants, Seq: seq}}
+	d := &delivery{Engine: e, ctx: ctx, req: Request{GitDir: gitDir, Target: t, Refs: wants, Seq: seq}}
 	var err error
 	if d.to, err = parseRemote(t.URL); err == nil {
 		err = d.req.Target.fill()

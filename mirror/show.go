@@ -121,7 +121,7 @@ func (k *Keeper) dueStatuses(ctx context.Context, gitDir, url string) (ready, re
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	l := newLanding(gitDir, slices.Collect(maps.Values(rows)))
+	l := newLanding(ctx, gitDir, slices.Collect(maps.Values(rows)))
 	defer l.close()
 	for _, s := range list {
 		switch {
@@ -146,7 +146,7 @@ func (k *Keeper) stillResting(ctx context.Context, gitDir, url string, list []st
 	if err != nil {
 		return err
 	}
-	l := newLanding(gitDir, slices.Collect(maps.Values(rows)))
+	l := newLanding(ctx, gitDir, slices.Collect(maps.Values(rows)))
 	defer l.close()
 	if slices.ContainsFunc(list, func(s store.Status) bool { return l.there(s.OID) }) {
 		return k.engine.store.WakeStatuses(ctx, gitDir, url, k.engine.now())
@@ -157,6 +157,7 @@ func (k *Keeper) stillResting(ctx context.Context, gitDir, url string, list []st
 // landing tells which commits are at a target: those that its refs were put on,
 // and what its branches descend from. While a job runs, its branch may move on.
 type landing struct {
+	ctx    context.Context
 	gitDir string
 	at     map[string]bool
 	heads  []string // where branches were put, the latest first
@@ -167,8 +168,8 @@ type landing struct {
 // fewHeads is how many branches are asked whether they descend from a commit.
 const fewHeads = 50
 
-func newLanding(gitDir string, rows []store.Delivery) *landing {
-	l := &landing{gitDir: gitDir, at: map[string]bool{}}
+func newLanding(ctx context.Context, gitDir string, rows []store.Delivery) *landing {
+	l := &landing{ctx: ctx, gitDir: gitDir, at: map[string]bool{}}
 	slices.SortFunc(rows, func(a, b store.Delivery) int { return b.At.Compare(a.At) })
 	for _, d := range rows {
 		if d.Put == "" {
@@ -188,7 +189,7 @@ func (l *landing) there(oid string) bool {
 	}
 	if l.repo == nil && !l.broken {
 		var err error
-		l.repo, err = gitrepo.Open(l.gitDir)
+		l.repo, err = gitrepo.Open(l.ctx, l.gitDir)
 		l.broken = err != nil
 	}
 	is := !l.broken && slices.ContainsFunc(l.heads, func(tip string) bool {

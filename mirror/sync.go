@@ -47,7 +47,7 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest) (Report, error) {
 			return rep, nil
 		}
 	}
-	here, err := req.Order.state(req.GitDir)
+	here, err := req.Order.state(ctx, req.GitDir)
 	if err != nil {
 		return there.report(), fmt.Errorf("mirror %s: %w", there.name, err)
 	}
@@ -119,7 +119,7 @@ func (e *Engine) survey(ctx context.Context, req Request) (s survey, err error) 
 	if s.name == "" {
 		s.name = s.to.display()
 	}
-	d := &delivery{Engine: e, req: req, to: s.to}
+	d := &delivery{Engine: e, ctx: ctx, req: req, to: s.to}
 	if err := d.pass(ctx); err != nil {
 		return s, err
 	}

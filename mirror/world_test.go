@@ -156,7 +156,7 @@ func (w *world) request(wants ...Want) Request {
 // tag is a tag that a pipeline wants made.
 func (w *world) tag(name, commit string) *Tag {
 	return &Tag{Name: name, Commit: commit, Make: func(ctx context.Context) (string, error) {
-		r, err := gitrepo.Open(w.src)
+		r, err := gitrepo.Open(context.Background(), w.src)
 		if err != nil {
 			return "", err
 		}

@@ -25,7 +25,7 @@ func (e *exam) defaultBranches(cfg *config.Config, repos []string) {
 
 func (e *exam) defaultBranch(path string, protects bool) {
 	const about = "default branch"
-	repo, err := gitrepo.Open(path)
+	repo, err := gitrepo.Open(e.ctx, path)
 	if err != nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
@@ -14,14 +15,14 @@ import (
 // dropped takes pushes out of the drop directories of the repositories that this
 // user is the runner of, and reports whether one is in the spool now, or there is
 // more to look at.
-func dropped(cfg *config.Config, log *slog.Logger) func(known []string) bool {
+func dropped(cfg *config.Config, log *slog.Logger) func(ctx context.Context, known []string) bool {
 	drops := intake.Drops{Check: intake.Checker{Runs: mine}, Spool: spool.Dir(cfg.StateDir), Account: account.ByUID}
 	var registry install.Registry
 	if libexec, err := install.Libexec(); err == nil {
 		registry = install.RegistryOf(libexec)
 	}
 	said := map[string]bool{}
-	return func(known []string) bool {
+	return func(ctx context.Context, known []string) bool {
 		noted, err := registry.Paths() // somebody's word: mine asks the repository
 		if err != nil && !said[err.Error()] {
 			said[err.Error()] = true
@@ -33,7 +34,7 @@ func dropped(cfg *config.Config, log *slog.Logger) func(known []string) bool {
 				continue
 			}
 			seen[gitDir] = true
-			t, err := drops.Take(gitDir)
+			t, err := drops.Take(ctx, gitDir)
 			found = found || len(t.Pushes) > 0 || t.More
 			for _, p := range t.Pushes {
 				log.Info("a push was handed over", "repository", gitDir, "push", p.ID, "pusher", p.Pusher)

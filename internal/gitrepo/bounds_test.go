@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/zlib"
+	"context"
 	"crypto/sha1"
 	"encoding/binary"
 	"errors"
@@ -55,14 +56,14 @@ func allocated(f func()) uint64 {
 // bothWays runs a test with each way to read a plain repository.
 func bothWays(t *testing.T, dir string, test func(t *testing.T, r *Repo)) {
 	for name, open := range map[string]func(string) (*Repo, error){
-		"as opened": Open,
+		"as opened": func(dir string) (*Repo, error) { return Open(context.Background(), dir) },
 		"plumbing": func(dir string) (*Repo, error) {
-			src, err := openPlumbing(dir)
-			return &Repo{gitDir: dir, src: src}, err
+			src, err := openPlumbing(context.Background(), dir)
+			return &Repo{ctx: context.Background(), gitDir: dir, src: src}, err
 		},
 		"older git": func(dir string) (*Repo, error) {
-			src, err := openPlumbing(dir)
-			return &Repo{gitDir: dir, src: src}, err
+			src, err := openPlumbing(context.Background(), dir)
+			return &Repo{ctx: context.Background(), gitDir: dir, src: src}, err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -240,12 +241,12 @@ func TestADeltaUponAHugeObject(t *testing.T) {
 			t.Errorf("%q, %v, with %d bytes allocated here", got, err, took)
 		}
 	})
-	src, err := openPlumbing(f.dir)
+	src, err := openPlumbing(context.Background(), f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	src.(*gitPlumbing).memory = 64 << 20
-	r := &Repo{gitDir: f.dir, src: src}
+	r := &Repo{ctx: context.Background(), gitDir: f.dir, src: src}
 	defer r.Close()
 	if got, _, err := r.File(c, "small"); !errors.Is(err, ErrTooLarge) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("with too little memory: %q, %v", got, err)
@@ -328,7 +329,7 @@ func TestDirectReadsWhatGitReads(t *testing.T) {
 	}
 	gitIn(t, f.dir, in.String(), "fast-import", "--quiet")
 	runGit(t, f.dir, "repack", "-adfq", "--depth=100", "--window=50")
-	src, err := openDirect(f.dir)
+	src, err := openDirect(context.Background(), f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,4 +367,90 @@ func FuzzDelta(f *testing.F) {
 			t.Errorf("%d bytes came of %d and %d", len(out), len(base), len(delta))
 		}
 	})
+}
+
+// A repository's reading ends with the work that it is for: a walk that is under
+// way, a git that does not answer, and a list of refs.
+func TestReadingEndsWithItsContext(t *testing.T) {
+	f := newFixture(t)
+	big := gitIn(t, f.dir, "bomb\n", "commit-tree", bomb(t, f.dir, gitIn(t, f.dir, "", "mktree"), 3))
+	stopped := errors.New("stopped by a test")
+	for name, read := range map[string]func(*Repo) error{
+		"a commit":    func(r *Repo) error { _, err := r.Commit(f.first); return err },
+		"a file":      func(r *Repo) error { _, _, err := r.File(f.first, "README"); return err },
+		"changes":     func(r *Repo) error { _, err := r.ChangedPaths("", big); return err },
+		"extent":      func(r *Repo) error { _, err := r.Extent(big, ExtentBounds{Bytes: 1 << 30}); return err },
+		"refs":        func(r *Repo) error { _, err := r.Refs("refs/"); return err },
+		"a ref":       func(r *Repo) error { _, _, err := r.ResolveRef("refs/heads/main"); return err },
+		"HEAD":        func(r *Repo) error { _, err := r.DefaultBranch(); return err },
+		"an ancestor": func(r *Repo) error { _, err := r.IsAncestor(f.first, f.merge); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, stop := context.WithCancelCause(t.Context())
+			r, err := Open(ctx, f.dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			stop(stopped)
+			if err := read(r); !errors.Is(err, stopped) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	t.Run("in the middle of a walk", func(t *testing.T) {
+		ctx, stop := context.WithCancelCause(t.Context())
+		src := &counting{after: 3, then: func() { stop(stopped) }}
+		var err error
+		if src.source, err = openDirect(ctx, f.dir); err != nil {
+			t.Fatal(err)
+		}
+		r := &Repo{ctx: ctx, gitDir: f.dir, src: src}
+		defer r.Close()
+		if _, err := r.ChangedPaths("", big); !errors.Is(err, stopped) || src.read > src.after {
+			t.Errorf("%v after %d objects, and %d more", err, src.after, src.read-src.after)
+		}
+	})
+	t.Run("a git that does not answer", func(t *testing.T) {
+		bin := t.TempDir()
+		// It says that it is there, and then nothing.
+		script := "#!/bin/sh\n: >" + bin + "/started\nexec sleep 600\n"
+		if err := os.WriteFile(filepath.Join(bin, "git"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+		ctx, stop := context.WithCancelCause(t.Context())
+		src, err := openPlumbing(ctx, f.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &Repo{ctx: ctx, gitDir: f.dir, src: src}
+		defer r.Close()
+		go func() {
+			for { // a fact, with nothing that tells of it
+				if _, err := os.Stat(filepath.Join(bin, "started")); err == nil {
+					stop(stopped)
+					return
+				}
+				runtime.Gosched()
+			}
+		}()
+		if _, err := r.Commit(f.first); !errors.Is(err, stopped) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// counting is a source that does something after it was read some times.
+type counting struct {
+	source
+	read, after int
+	then        func()
+}
+
+func (c *counting) object(oid string) (string, []byte, error) {
+	if c.read++; c.read == c.after {
+		defer c.then()
+	}
+	return c.source.object(oid)
 }

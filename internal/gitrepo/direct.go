@@ -3,6 +3,7 @@ package gitrepo
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
@@ -22,6 +23,7 @@ import (
 // itself to read, in a process of its own. Every allocation is bounded before it
 // is made, by maxDirect.
 type direct struct {
+	ctx     context.Context
 	gitDir  string
 	objects string
 	packs   []*pack // the one of the last hit first
@@ -44,7 +46,7 @@ const (
 // openDirect opens a repository, unless something about it is unusual. It looks
 // at file names and the config file. Any doubt speaks for git, which reads
 // everything.
-func openDirect(gitDir string) (source, error) {
+func openDirect(ctx context.Context, gitDir string) (source, error) {
 	// A linked worktree's refs and objects are elsewhere, as is a borrowed object
 	// store; a shallow history has grafted ends.
 	for _, sign := range []string{"commondir", "shallow", "reftable", "objects/info/alternates", "info/grafts"} {
@@ -64,7 +66,7 @@ func openDirect(gitDir string) (source, error) {
 			return nil, fmt.Errorf("%w: its config says %s", errUnread, word)
 		}
 	}
-	return &direct{gitDir: gitDir, objects: filepath.Join(gitDir, "objects"), known: map[string]bool{}}, nil
+	return &direct{ctx: ctx, gitDir: gitDir, objects: filepath.Join(gitDir, "objects"), known: map[string]bool{}}, nil
 }
 
 // readSmall reads a file that is expected to be small.
@@ -99,7 +101,10 @@ func (d *direct) sizes(oids []string) ([]int64, error) {
 	}
 	out := make([]int64, len(oids))
 	for i, oid := range oids {
-		var err error
+		err := context.Cause(d.ctx)
+		if err != nil {
+			return nil, err
+		}
 		if _, out[i], err = d.stat(oid); err != nil {
 			return nil, err
 		}

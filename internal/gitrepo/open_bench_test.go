@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -14,16 +15,16 @@ func BenchmarkOpen(b *testing.B) {
 		dir, tip := packOf(b, n)
 		for _, way := range []struct {
 			name string
-			open func(string) (source, error)
+			open func(context.Context, string) (source, error)
 		}{{"direct", openDirect}, {"plumbing", openPlumbing}} {
 			b.Run(fmt.Sprintf("%s/objects=%d", way.name, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					src, err := way.open(dir)
+					src, err := way.open(context.Background(), dir)
 					if err != nil {
 						b.Fatal(err)
 					}
-					r := &Repo{gitDir: dir, src: src}
+					r := &Repo{ctx: context.Background(), gitDir: dir, src: src}
 					if _, found, err := r.File(tip, "dir/1"); !found || err != nil {
 						b.Fatal(found, err)
 					}

@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,16 +16,17 @@ import (
 // started at the first reading, and short commands for the rest. Each is held to
 // childMemory and childTime.
 type gitPlumbing struct {
+	ctx    context.Context // kills each
 	gitDir string
 	memory uint64               // what each git may take
 	asked  map[catMode]*catFile // by mode; missing until needed, and after one died
 }
 
-func openPlumbing(gitDir string) (source, error) {
+func openPlumbing(ctx context.Context, gitDir string) (source, error) {
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, fmt.Errorf("open repository %s: %w; install git 2.31 or newer", gitDir, err)
 	}
-	return &gitPlumbing{gitDir: gitDir, memory: childMemory, asked: map[catMode]*catFile{}}, nil
+	return &gitPlumbing{ctx: ctx, gitDir: gitDir, memory: childMemory, asked: map[catMode]*catFile{}}, nil
 }
 
 // command is a git that sees the repository and nothing else: neither a user's
@@ -34,7 +36,7 @@ func openPlumbing(gitDir string) (source, error) {
 // (GIT_NO_LAZY_FETCH is git 2.45; the protocol list does the same for those
 // before).
 func (s *gitPlumbing) command(args ...string) *exec.Cmd {
-	c := exec.Command("git", args...)
+	c := exec.CommandContext(s.ctx, "git", args...)
 	c.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=/nonexistent", "XDG_CONFIG_HOME=/nonexistent",
 		"GIT_DIR=" + s.gitDir, "GIT_CONFIG_NOSYSTEM=1", "GIT_NO_REPLACE_OBJECTS=1",

@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -123,6 +124,9 @@ func (d *direct) refs(prefix string, each func(Ref) error) error {
 	loose := 0
 	top := filepath.Join(d.gitDir, "refs")
 	err = filepath.WalkDir(top, func(path string, e fs.DirEntry, err error) error {
+		if err == nil {
+			err = context.Cause(d.ctx)
+		}
 		if errors.Is(err, fs.ErrNotExist) && path != top {
 			return nil // packed, or deleted, meanwhile
 		}

@@ -15,6 +15,7 @@
 package gitrepo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -29,6 +30,7 @@ var ErrNotFound = errors.New("no such object")
 
 // Repo is one open repository. It may be used from several goroutines at once.
 type Repo struct {
+	ctx    context.Context // ends whatever is read, and the children
 	gitDir string
 	mu     sync.Mutex // src, and the children behind it
 	src    source
@@ -60,19 +62,24 @@ type Ref struct {
 
 // Open opens the repository at gitDir: a bare repository, or the .git directory
 // of a checkout or linked worktree. Close it.
-func Open(gitDir string) (*Repo, error) {
+//
+// ctx is the work for which it is opened. With its end, whatever is being read ends
+// too, each git that reads is killed, and each call returns ctx's cause: a
+// repository can be so large, and its file system so slow, that a list of its refs
+// takes minutes.
+func Open(ctx context.Context, gitDir string) (*Repo, error) {
 	if err := looksLikeRepository(gitDir); err != nil {
 		return nil, err
 	}
-	plumbing := func() (source, error) { return openPlumbing(gitDir) }
-	if src, err := openDirect(gitDir); err == nil {
-		return &Repo{gitDir: gitDir, src: src, spare: plumbing}, nil
+	plumbing := func() (source, error) { return openPlumbing(ctx, gitDir) }
+	if src, err := openDirect(ctx, gitDir); err == nil {
+		return &Repo{ctx: ctx, gitDir: gitDir, src: src, spare: plumbing}, nil
 	}
 	src, err := plumbing()
 	if err != nil {
 		return nil, err
 	}
-	return &Repo{gitDir: gitDir, src: src}, nil
+	return &Repo{ctx: ctx, gitDir: gitDir, src: src}, nil
 }
 
 // looksLikeRepository gives a missing or wrong path its own sentence; git's
@@ -108,7 +115,14 @@ func (r *Repo) Rest() error {
 // do runs one reading and, if it could not be done from the files, the same with
 // git's plumbing, which stays in use from then on. The caller holds r.mu.
 func (r *Repo) do(read func(source) error) error {
-	err := read(r.src)
+	err := r.ended()
+	if err != nil {
+		return err
+	}
+	err = read(r.src)
+	if ended := r.ended(); err != nil && ended != nil {
+		return ended // a git that was killed says nothing of why
+	}
 	if err == nil || r.spare == nil || errors.Is(err, ErrTooLarge) {
 		return err
 	}
@@ -119,8 +133,16 @@ func (r *Repo) do(read func(source) error) error {
 	r.spare = nil
 	r.src.close()
 	r.src = next
-	return read(next)
+	if err = read(next); err != nil {
+		if ended := r.ended(); ended != nil {
+			return ended
+		}
+	}
+	return err
 }
+
+// ended is the cause of ctx's end; nil before.
+func (r *Repo) ended() error { return context.Cause(r.ctx) }
 
 // ResolveRef is the object that a ref names, following symbolic refs. The name
 // is full ("refs/heads/main") or HEAD. A ref that does not exist, or a HEAD
@@ -174,6 +196,9 @@ func (r *Repo) EachRef(prefix string, each func(Ref) error) error {
 	var theirs error // of each
 	err := r.do(func(s source) error {
 		err := s.refs(prefix, func(ref Ref) error {
+			if err := r.ended(); err != nil {
+				return err
+			}
 			theirs = each(ref)
 			return theirs
 		})

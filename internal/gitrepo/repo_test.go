@@ -174,20 +174,20 @@ func each(t *testing.T, test func(t *testing.T, r *Repo, f fixture)) {
 			t.Parallel()
 			f := newFixture(t, v.init...)
 			f.dir = v.shape(t, f.dir)
-			if _, err := openDirect(f.dir); (err == nil) != v.plain {
+			if _, err := openDirect(context.Background(), f.dir); (err == nil) != v.plain {
 				t.Errorf("openDirect: %v, want it to succeed: %v", err, v.plain)
 			}
-			open := map[string]func(string) (source, error){"plumbing": openPlumbing}
+			open := map[string]func(context.Context, string) (source, error){"plumbing": openPlumbing}
 			if v.plain {
 				open["direct"] = openDirect
 			}
 			for name, openSource := range open {
 				t.Run(name, func(t *testing.T) {
-					src, err := openSource(f.dir)
+					src, err := openSource(context.Background(), f.dir)
 					if err != nil {
 						t.Fatal(err)
 					}
-					r := &Repo{gitDir: f.dir, src: src, spare: func() (source, error) { return openPlumbing(f.dir) }}
+					r := &Repo{ctx: context.Background(), gitDir: f.dir, src: src, spare: func() (source, error) { return openPlumbing(context.Background(), f.dir) }}
 					defer func() {
 						if err := r.Close(); err != nil {
 							t.Error(err)
@@ -364,12 +364,12 @@ func TestUnbornAndDetachedHead(t *testing.T) {
 	runGit(t, t.TempDir(), "init", "-q", "--bare", "-b", "trunk", dir)
 	f := newFixture(t)
 	runGit(t, f.dir, "update-ref", "--no-deref", "HEAD", f.first)
-	for name, open := range map[string]func(string) (source, error){"direct": openDirect, "plumbing": openPlumbing} {
-		src, err := open(dir)
+	for name, open := range map[string]func(context.Context, string) (source, error){"direct": openDirect, "plumbing": openPlumbing} {
+		src, err := open(context.Background(), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &Repo{gitDir: dir, src: src}
+		r := &Repo{ctx: context.Background(), gitDir: dir, src: src}
 		if b, err := r.DefaultBranch(); b != "refs/heads/trunk" || err != nil {
 			t.Errorf("%s: unborn HEAD is %q, %v", name, b, err)
 		}
@@ -379,11 +379,11 @@ func TestUnbornAndDetachedHead(t *testing.T) {
 		if refs, err := r.Refs("refs/"); len(refs) != 0 || err != nil {
 			t.Errorf("%s: refs of an empty repository: %v, %v", name, refs, err)
 		}
-		src, err = open(f.dir)
+		src, err = open(context.Background(), f.dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r = &Repo{gitDir: f.dir, src: src}
+		r = &Repo{ctx: context.Background(), gitDir: f.dir, src: src}
 		if b, err := r.DefaultBranch(); b != "" || err != nil {
 			t.Errorf("%s: detached HEAD is %q, %v", name, b, err)
 		}
@@ -449,12 +449,12 @@ func hookEnv(t *testing.T, more ...string) []string {
 // The repository's own hooks say what may be there, and their words come back.
 func TestCreateTagUnderTheRepositorysRules(t *testing.T) {
 	f := newFixture(t)
-	for _, open := range []func(string) (source, error){openDirect, openPlumbing} {
-		src, err := open(f.dir)
+	for _, open := range []func(context.Context, string) (source, error){openDirect, openPlumbing} {
+		src, err := open(context.Background(), f.dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &Repo{gitDir: f.dir, src: src}
+		r := &Repo{ctx: context.Background(), gitDir: f.dir, src: src}
 		defer r.Close()
 		for _, hook := range []string{"pre-receive", "update", "reference-transaction"} {
 			path := filepath.Join(f.dir, "hooks", hook)
@@ -479,7 +479,7 @@ func TestCreateTagUnderTheRepositorysRules(t *testing.T) {
 		}
 	}
 	runGit(t, f.dir, "config", "transfer.hideRefs", "refs/tags")
-	r, err := Open(f.dir)
+	r, err := Open(context.Background(), f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -493,7 +493,7 @@ func TestCreateTagUnderTheRepositorysRules(t *testing.T) {
 // A hook that does not end is ended with the run.
 func TestCreateTagEndsWithItsContext(t *testing.T) {
 	f := newFixture(t)
-	r, err := Open(f.dir)
+	r, err := Open(context.Background(), f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -537,7 +537,7 @@ func TestCreateTagAtOnce(t *testing.T) {
 	env := hookEnv(t)
 	for i := range made {
 		wg.Go(func() {
-			r, err := Open(f.dir)
+			r, err := Open(context.Background(), f.dir)
 			if err != nil {
 				errs[i] = err
 				return
@@ -574,10 +574,10 @@ func TestCreateTagAtOnce(t *testing.T) {
 
 func TestOpenRefusesWhatIsNoRepository(t *testing.T) {
 	empty := t.TempDir()
-	if _, err := Open(empty); err == nil || !strings.Contains(err.Error(), "no HEAD") {
+	if _, err := Open(context.Background(), empty); err == nil || !strings.Contains(err.Error(), "no HEAD") {
 		t.Errorf("an empty directory: %v", err)
 	}
-	if _, err := Open(filepath.Join(empty, "nothing")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Open(context.Background(), filepath.Join(empty, "nothing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing directory: %v", err)
 	}
 }
@@ -586,7 +586,7 @@ func TestOpenRefusesWhatIsNoRepository(t *testing.T) {
 // what Open returns goes on reading.
 func TestRepackUnderneath(t *testing.T) {
 	f := newFixture(t)
-	r, err := Open(f.dir)
+	r, err := Open(context.Background(), f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -610,7 +610,7 @@ func TestRepackUnderneath(t *testing.T) {
 // An object that arrives after Open is found, whichever way is in use.
 func TestObjectsArriveLater(t *testing.T) {
 	f := newFixture(t)
-	r, err := Open(f.dir)
+	r, err := Open(context.Background(), f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -637,14 +637,14 @@ func TestCorruptObjects(t *testing.T) {
 				}
 				spoil(t, victim[0], damage)
 				for name, open := range map[string]func() (*Repo, error){
-					"as chosen": func() (*Repo, error) { return Open(f.dir) },
+					"as chosen": func() (*Repo, error) { return Open(context.Background(), f.dir) },
 					"plumbing": func() (*Repo, error) {
-						src, err := openPlumbing(f.dir)
-						return &Repo{gitDir: f.dir, src: src}, err
+						src, err := openPlumbing(context.Background(), f.dir)
+						return &Repo{ctx: context.Background(), gitDir: f.dir, src: src}, err
 					},
 					"direct": func() (*Repo, error) {
-						src, err := openDirect(f.dir)
-						return &Repo{gitDir: f.dir, src: src}, err
+						src, err := openDirect(context.Background(), f.dir)
+						return &Repo{ctx: context.Background(), gitDir: f.dir, src: src}, err
 					},
 				} {
 					r, err := open()

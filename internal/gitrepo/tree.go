@@ -284,6 +284,9 @@ func (r *Repo) entries(tree string, count *budget) (map[string]entry, error) {
 	if tree == "" {
 		return nil, nil
 	}
+	if err := r.ended(); err != nil { // what is known already is not read
+		return nil, err
+	}
 	m, known := count.seen[tree]
 	if !known {
 		rows, err := r.tree(tree)

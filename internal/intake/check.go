@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ type Checker struct {
 //
 // A ref that has moved on since is left out: whoever moved it reports that, or
 // the worker finds it.
-func (c Checker) Check(claimed event.Push, by account.Account) (event.Push, error) {
+func (c Checker) Check(ctx context.Context, claimed event.Push, by account.Account) (event.Push, error) {
 	gitDir, err := filepath.EvalSymlinks(claimed.GitDir)
 	if err != nil || !filepath.IsAbs(gitDir) || gitDir != claimed.GitDir {
 		return event.Push{}, refuse("%q is not the path of a repository with its links resolved", claimed.GitDir)
@@ -52,7 +53,7 @@ func (c Checker) Check(claimed event.Push, by account.Account) (event.Push, erro
 	if err := mayPush(gitDir, by); err != nil {
 		return event.Push{}, err
 	}
-	repo, err := gitrepo.Open(gitDir)
+	repo, err := gitrepo.Open(ctx, gitDir)
 	if err != nil {
 		return event.Push{}, err
 	}

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,7 @@ type TakenPush struct{ ID, Pusher string }
 // Every user's files get their turn: each call reads on in the directory where
 // the one before stopped, and looks at one file of each owner, then at the next
 // of each.
-func (d *Drops) Take(gitDir string) (t Taken, err error) {
+func (d *Drops) Take(ctx context.Context, gitDir string) (t Taken, err error) {
 	pass, err := d.open(gitDir)
 	if err != nil || pass == nil {
 		return t, err
@@ -108,7 +109,7 @@ func (d *Drops) Take(gitDir string) (t Taken, err error) {
 				accounts[uid] = by
 			}
 			by.Groups = append(slices.Clip(by.Groups), gid) // only a member could give it to the group
-			p, err = d.record(f, gitDir, by)
+			p, err = d.record(ctx, f, gitDir, by)
 			f.Close()
 		}
 		switch {
@@ -162,7 +163,7 @@ func same(a, b *os.File) bool {
 }
 
 // record makes a push of a dropped file and records it.
-func (d *Drops) record(f *os.File, gitDir string, by account.Account) (event.Push, error) {
+func (d *Drops) record(ctx context.Context, f *os.File, gitDir string, by account.Account) (event.Push, error) {
 	data, err := io.ReadAll(io.LimitReader(f, handover.MaxPush+1))
 	if err != nil {
 		return event.Push{}, fmt.Errorf("read a push that was handed over: %w", err)
@@ -177,5 +178,5 @@ func (d *Drops) record(f *os.File, gitDir string, by account.Account) (event.Pus
 	if claimed.GitDir != gitDir {
 		return event.Push{}, refuse("it is a push to %q, not to this repository", claimed.GitDir)
 	}
-	return record(d.Check, d.Spool, claimed, by)
+	return record(ctx, d.Check, d.Spool, claimed, by)
 }

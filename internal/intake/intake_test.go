@@ -215,7 +215,7 @@ func (f *fixture) plant(uid int, name string, data []byte) {
 
 func (f *fixture) take() Taken {
 	f.t.Helper()
-	t, err := f.drops.Take(f.gitDir)
+	t, err := f.drops.Take(context.Background(), f.gitDir)
 	if err != nil {
 		f.t.Fatalf("Take: %v", err)
 	}
@@ -491,7 +491,7 @@ func TestADropDirectoryThatSomebodyElseMadeIsNotUsed(t *testing.T) {
 	if err := os.Chown(DropDir(f.gitDir), member, member); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.drops.Take(f.gitDir); err == nil || !strings.Contains(err.Error(), "belongs to") {
+	if _, err := f.drops.Take(context.Background(), f.gitDir); err == nil || !strings.Contains(err.Error(), "belongs to") {
 		t.Errorf("Take: %v", err)
 	}
 	out, err := f.as(stranger, spool.Encode(f.push()), "drop", f.gitDir).CombinedOutput()

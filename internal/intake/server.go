@@ -127,7 +127,7 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn, peer handover.Peer)
 	defer c.Close()
 	by, _ := account.ByUID(peer.UID) // one without an entry is a number
 	by.Groups = peer.Groups          // the kernel's word, not the database's
-	p, err := s.take(c, by)
+	p, err := s.take(ctx, c, by)
 	if err != nil {
 		s.Log.Warn("a push that was handed over is not taken", "user", peer.UID, "error", err)
 		s.refuse(c, err)
@@ -155,7 +155,7 @@ func peerOf(c *net.UnixConn) (p handover.Peer, err error) {
 }
 
 // take reads a push, checks it, and records it durably.
-func (s *Server) take(c *net.UnixConn, by account.Account) (event.Push, error) {
+func (s *Server) take(ctx context.Context, c *net.UnixConn, by account.Account) (event.Push, error) {
 	if err := c.SetReadDeadline(time.Now().Add(requestLimit)); err != nil {
 		return event.Push{}, err
 	}
@@ -170,15 +170,15 @@ func (s *Server) take(c *net.UnixConn, by account.Account) (event.Push, error) {
 	if err != nil {
 		return event.Push{}, refuse("what was handed over is no push: %v", err)
 	}
-	return record(s.Check, s.Spool, claimed, by)
+	return record(ctx, s.Check, s.Spool, claimed, by)
 }
 
 // record checks a push and puts it into the spool, under an id of its own: one
 // that the pusher chose could be another push's. It is made of the pusher and
 // the id that the hook gave, so that a push which comes twice, over the socket
 // and, since the answer was lost, by the drop directory, is one push.
-func record(check Checker, to spool.Dir, claimed event.Push, by account.Account) (event.Push, error) {
-	p, err := check.Check(claimed, by)
+func record(ctx context.Context, check Checker, to spool.Dir, claimed event.Push, by account.Account) (event.Push, error) {
+	p, err := check.Check(ctx, claimed, by)
 	if err != nil {
 		return p, err
 	}

@@ -287,7 +287,7 @@ func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.
 			return nil, gitrepo.Commit{}, err
 		}
 	}
-	repo, err := gitrepo.Open(s.run.GitDir)
+	repo, err := gitrepo.Open(ctx, s.run.GitDir)
 	if err != nil {
 		return nil, gitrepo.Commit{}, err
 	}

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -85,7 +86,7 @@ func pushCommit(t testing.TB, gitDir, work string, files map[string]string) stri
 
 func openRepo(t testing.TB, gitDir string) *gitrepo.Repo {
 	t.Helper()
-	r, err := gitrepo.Open(gitDir)
+	r, err := gitrepo.Open(context.Background(), gitDir)
 	if err != nil {
 		t.Fatal(err)
 	}

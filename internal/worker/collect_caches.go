@@ -36,7 +36,7 @@ func (c *Collected) caches(ctx context.Context, cfg *config.Config, s cache.Stor
 		c.try(err)
 		return
 	}
-	repo, err := gitrepo.Open(s.GitDir)
+	repo, err := gitrepo.Open(ctx, s.GitDir)
 	if err != nil {
 		c.try(err)
 		return

@@ -44,7 +44,7 @@ func (w *worker) plan(ctx context.Context, p event.Push) (plan, error) {
 		out.note("no run: the push said ci.skip")
 		return out, nil
 	}
-	repo, err := gitrepo.Open(p.GitDir)
+	repo, err := gitrepo.Open(ctx, p.GitDir)
 	if err != nil {
 		if gitrepo.Gone(p.GitDir) {
 			out.note("error: no run: the repository %s is not there any more", p.GitDir)

@@ -29,7 +29,7 @@ func (w *worker) recover(ctx context.Context) (found bool) {
 	if w.Hooked == nil {
 		return false
 	}
-	if w.settleIntents() {
+	if w.settleIntents(ctx) {
 		found = true
 	}
 	repos, err := w.store.Repositories(ctx)
@@ -66,7 +66,7 @@ func (w *worker) recoverIn(ctx context.Context, gitDir string) (found bool, err 
 	if err != nil {
 		return false, err
 	}
-	repo, err := gitrepo.Open(gitDir)
+	repo, err := gitrepo.Open(ctx, gitDir)
 	if err != nil {
 		if gitrepo.Gone(gitDir) {
 			return false, nil
@@ -158,7 +158,7 @@ func (w *worker) reported(gitDir string) bool {
 
 // settleIntents turns what pre-receive announced, and no post-receive took up,
 // into pushes of those refs that did move.
-func (w *worker) settleIntents() (found bool) {
+func (w *worker) settleIntents(ctx context.Context) (found bool) {
 	names, err := w.spool.Intents()
 	if err != nil {
 		w.tell("look for announced pushes", err)
@@ -174,15 +174,15 @@ func (w *worker) settleIntents() (found bool) {
 			w.undecided = true
 			continue
 		}
-		got, err := w.settleIntent(p)
+		got, err := w.settleIntent(ctx, p)
 		w.tell("settle announced push "+name, err)
 		found = found || got
 	}
 	return found
 }
 
-func (w *worker) settleIntent(p event.Push) (bool, error) {
-	repo, err := gitrepo.Open(p.GitDir)
+func (w *worker) settleIntent(ctx context.Context, p event.Push) (bool, error) {
+	repo, err := gitrepo.Open(ctx, p.GitDir)
 	if err != nil {
 		if gitrepo.Gone(p.GitDir) {
 			return false, w.spool.Forget(p.ID)

@@ -48,7 +48,7 @@ func (w *worker) takeDropped(ctx context.Context) (found bool) {
 		w.tell("look for pushes that were handed over", err)
 		return false
 	}
-	return w.Dropped(known)
+	return w.Dropped(ctx, known)
 }
 
 // calm is how long after its hook began a push nobody watches is let alone. Git

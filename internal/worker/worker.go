@@ -53,7 +53,7 @@ type Options struct {
 	// Dropped puts into the spool what users other than the runner left in the
 	// drop directories of repositories, those known by pushes among them, and
 	// reports whether there was anything; nil: nothing is looked for.
-	Dropped func(known []string) bool
+	Dropped func(ctx context.Context, known []string) bool
 
 	// Kill ends every process and container that is left of a run whose
 	// supervisor is dead, and returns when none is.
