@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -38,7 +39,7 @@ func (k *Keeper) Account(ctx context.Context, p event.Push, t Target, refs []str
 		r := fromLedger(row, w)
 		switch {
 		case !ok: // forgotten meanwhile
-			r = Result{Ref: w.Ref, OID: w.OID, Status: Refused, Class: ClassRetired, Detail: "the target was forgotten"}
+			r = Result{Ref: w.Ref, OID: w.OID, Status: Refused, Class: ClassRetired, Detail: masked.Const("the target was forgotten")}
 		case row.Seq > p.ID && row.Want != w.OID:
 			r = Result{Ref: w.Ref, OID: row.Want, Status: Superseded}
 		case row.State == store.DeliveryPushing, row.State == store.DeliveryWaiting && row.Attempts < 2 && Class(row.Class) != ClassRateLimit:

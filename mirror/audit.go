@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -30,7 +31,7 @@ type Drift struct {
 func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 	to, err := parseRemote(req.Target.URL)
 	if err != nil {
-		return nil, &TargetError{Target: withoutPassword(req.Target.URL), Class: ClassBadTarget, Detail: err.Error(), Advice: advice[ClassBadTarget]}
+		return nil, &TargetError{Target: withoutPassword(req.Target.URL), Class: ClassBadTarget, Detail: noRedactor.Mask(err.Error()), Advice: advice[ClassBadTarget]}
 	}
 	// A push under way would look like drift.
 	unlock, _, err := (&delivery{Engine: e, to: to}).lock(ctx, true)
@@ -57,25 +58,25 @@ func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 		case row.State == store.DeliveryLanded && is != row.Put:
 			drifts = append(drifts, Drift{row.Ref, row.Put, is})
 			row.State, row.There, row.Class, row.At = store.DeliveryDiverged, is, string(ClassDiverged), now
-			row.Error = "somebody else moved it to " + event.ShortOID(is) + "; left alone"
+			row.Error = noRedactor.Mask("somebody else moved it to " + event.ShortOID(is) + "; left alone")
 			if is == "" {
-				row.Error = "somebody else deleted it"
+				row.Error = masked.Const("somebody else deleted it")
 			}
 			settled = append(settled, row)
 		case row.State == store.DeliveryDiverged && is == row.Want:
-			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryLanded, is, "", "", "", now
+			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryLanded, is, "", "", masked.Text{}, now
 			settled = append(settled, row)
 		case row.State == store.DeliveryDiverged && is != "" && is == row.Put && req.Target.Auth != unrecorded:
 			// Set back to what was put there: what is wanted may go there again.
-			row.State, row.There, row.Class, row.Error, row.At, row.NextAt = store.DeliveryWaiting, "", "", "", now, now
+			row.State, row.There, row.Class, row.Error, row.At, row.NextAt = store.DeliveryWaiting, "", "", masked.Text{}, now, now
 			settled = append(settled, row)
 		case row.State == store.DeliveryRefused && Class(row.Class) == ClassForeign && is == "":
 			// Kept there, and deleted by whose it was.
-			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryGone, "", "", "", "", now
+			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryGone, "", "", "", masked.Text{}, now
 			settled = append(settled, row)
 		case row.State == store.DeliveryRefused && ofTarget[Class(row.Class)] && req.Target.Auth != unrecorded:
 			// The target can be read: what kept all of it away may be over.
-			row.State, row.Class, row.Error, row.At, row.NextAt = store.DeliveryWaiting, "", "", now, now
+			row.State, row.Class, row.Error, row.At, row.NextAt = store.DeliveryWaiting, "", masked.Text{}, now, now
 			settled = append(settled, row)
 		}
 	}
@@ -83,17 +84,19 @@ func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 	if err := e.store.Settle(ctx, settled); err != nil {
 		return nil, err
 	}
-	return drifts, e.store.Seen(ctx, req.GitDir, to.url, now, "", "")
+	return drifts, e.store.Seen(ctx, req.GitDir, to.url, now, "", masked.Text{})
 }
 
 // TargetError is a target that could not be read.
 type TargetError struct {
-	Target, Detail, Advice string
-	Class                  Class
+	Target string
+	Class  Class
+	Detail masked.Text
+	Advice string
 }
 
 func (e *TargetError) Error() string {
-	return "mirror " + e.Target + ": " + string(e.Class) + ": " + e.Detail + ". " + e.Advice
+	return "mirror " + e.Target + ": " + string(e.Class) + ": " + e.Detail.String() + ". " + e.Advice
 }
 
 // auditsDue are the targets that are to be looked at now. One of a standing
@@ -128,7 +131,7 @@ func (k *Keeper) audit(ctx context.Context, t store.MirrorTarget) {
 		return
 	}
 	if n.Err != nil {
-		why := &TargetError{Class: ClassLocal, Detail: n.Err.Error()}
+		why := &TargetError{Class: ClassLocal, Detail: noRedactor.Mask(n.Err.Error())}
 		errors.As(n.Err, &why)
 		n.Again = t.LookClass == string(why.Class) || k.refusedFor(ctx, t, why.Class)
 		n.Err = errors.Join(n.Err, k.engine.store.Seen(ctx, t.GitDir, t.URL, k.engine.now(), string(why.Class), why.Detail))

@@ -300,12 +300,18 @@ func (c Class) advice(to remote, target, secret, ref string) string {
 
 var ansi = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
+// plainText is a text without what a terminal would obey. What a carriage return
+// begins is a line of its own.
+func plainText(s string) string {
+	return ansi.ReplaceAllString(strings.ReplaceAll(s, "\r", "\n"), "")
+}
+
 // cause is the part of git's standard error that a person wants to see: what
 // the remote said, else git's own last words. A remote's escape sequences would
 // reach the pusher's terminal, so they go.
 func cause(stderr string) string {
 	var theirs, ours []string
-	for line := range strings.Lines(ansi.ReplaceAllString(strings.ReplaceAll(stderr, "\r", "\n"), "")) {
+	for line := range strings.Lines(plainText(stderr)) {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || line == "remote:":

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quire/internal/secret"
+	"quire/internal/secret/masked"
 )
 
 // mint gives a GitHub App's credential the header of a fresh installation token.
@@ -24,8 +25,7 @@ func (d *delivery) mint(ctx context.Context, c credential) (credential, error) {
 	if err != nil {
 		return c, err
 	}
-	scrub := func(s string) string { return c.scrub(s, d.req.Target.Secret) }
-	c.token, err = d.apps.token(ctx, c.app, base, owner, name, d.way, scrub, d.now())
+	c.token, err = d.apps.token(ctx, c.app, base, owner, name, d.way, c.scrub, d.now())
 	if err != nil {
 		if status(err) != 0 && !transientAPI(err) {
 			return c, err // the App, its key or its installation is wrong
@@ -48,7 +48,7 @@ func (d *delivery) renewToken(ctx context.Context, moves []*move) bool {
 	if err != nil || cred.token == d.cred.token {
 		return false // that the old one was not accepted says enough
 	}
-	sess, err := openSession(d.req.GitDir, d.to, d.way, cred, d.req.Target.Secret, d.knownHosts())
+	sess, err := openSession(d.req.GitDir, d.to, d.way, cred, d.knownHosts())
 	if err != nil {
 		return false
 	}
@@ -59,7 +59,7 @@ func (d *delivery) renewToken(ctx context.Context, moves []*move) bool {
 
 // forge is the API of the delivery's target.
 func (d *delivery) forge() (forge, error) {
-	return forgeOf(d.req.Target, d.to, d.way, d.cred.token, func(s string) string { return d.cred.scrub(s, d.req.Target.Secret) })
+	return forgeOf(d.req.Target, d.to, d.way, d.cred.token, d.cred.scrub)
 }
 
 // makeRepository makes the target's repository if the push found none there and
@@ -117,7 +117,7 @@ func (d *delivery) matchDefault(ctx context.Context, done map[string]Result) {
 		return
 	}
 	if err := f.setDefaultBranch(ctx, branch); err != nil {
-		d.report.Warnings = append(d.report.Warnings, fmt.Sprintf("the repository was made, but %s is not its default branch: %v", branch, err))
+		d.report.Warnings = append(d.report.Warnings, d.cred.mask(fmt.Sprintf("the repository was made, but %s is not its default branch: %v", branch, err)))
 	}
 }
 
@@ -133,7 +133,7 @@ type StatusRequest struct {
 // PostStatus shows a commit status at the target's forge. The commit must be
 // there.
 func (e *Engine) PostStatus(ctx context.Context, req StatusRequest) error {
-	f, name, err := e.forgeFor(ctx, Request{GitDir: req.GitDir, Target: req.Target, Resolve: req.Resolve})
+	f, name, _, err := e.forgeFor(ctx, Request{GitDir: req.GitDir, Target: req.Target, Resolve: req.Resolve})
 	if err == nil {
 		err = f.setStatus(ctx, req.OID, req.Status)
 	}
@@ -146,7 +146,7 @@ func (e *Engine) PostStatus(ctx context.Context, req StatusRequest) error {
 // Expires is when the target's credential ends, as its forge tells; the zero
 // time if it does not end, or nobody tells.
 func (e *Engine) Expires(ctx context.Context, req Request) (time.Time, error) {
-	f, name, err := e.forgeFor(ctx, req)
+	f, name, _, err := e.forgeFor(ctx, req)
 	if errors.Is(err, errNoForge) {
 		return time.Time{}, nil
 	}
@@ -160,23 +160,26 @@ func (e *Engine) Expires(ctx context.Context, req Request) (time.Time, error) {
 	return t, nil
 }
 
-func (e *Engine) forgeFor(ctx context.Context, req Request) (f forge, name string, err error) {
+// forgeFor is the API of a target's forge, how the target is called, and what masks
+// what the forge says.
+func (e *Engine) forgeFor(ctx context.Context, req Request) (f forge, name string, mask func(string) masked.Text, err error) {
 	d := &delivery{Engine: e, ctx: ctx, req: req}
+	mask = func(text string) masked.Text { return d.cred.mask(text) }
 	if d.to, err = parseRemote(req.Target.URL); err != nil {
-		return nil, withoutPassword(req.Target.URL), err
+		return nil, withoutPassword(req.Target.URL), mask, err
 	}
 	if name = req.Target.Name; name == "" {
 		name = d.to.display()
 	}
 	if kindOf(req.Target, d.to) == "" && req.Target.API == "" {
-		return nil, name, errNoForge
+		return nil, name, mask, errNoForge
 	}
 	if err := d.pass(ctx); err != nil {
-		return nil, name, err
+		return nil, name, mask, err
 	}
 	if d.cred, err = d.credential(ctx); err != nil {
-		return nil, name, err
+		return nil, name, mask, err
 	}
 	f, err = d.forge()
-	return f, name, err
+	return f, name, mask, err
 }

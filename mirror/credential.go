@@ -1,11 +1,16 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+
+	"quire/internal/secret"
+	"quire/internal/secret/masked"
 )
 
 // credential is what a secret's value turned out to be.
@@ -14,15 +19,18 @@ type credential struct {
 	key    string // PEM, for SSH
 	token  string // what header was made of, for the forge's API
 	app    *app   // GitHub App; its header is minted
-	values []string
+
+	name     string           // the secret's, for what is redacted
+	redactor *secret.Redactor // nil: there is nothing to redact
 }
 
 var headerShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*:[ \t]`)
 
 // parseCredential tells by the value's look (docs/mirroring.md, "Secrets") and
 // says, without showing any of it, what does not fit the remote.
-func parseCredential(value string, to remote, forge string) (credential, error) {
-	c := credential{values: []string{value}}
+func parseCredential(value, name string, to remote, forge string) (credential, error) {
+	c := credential{name: name}
+	c.redact(value)
 	text := strings.TrimSpace(value)
 	switch {
 	case text == "" && value != "":
@@ -81,9 +89,10 @@ func (d *delivery) credential(ctx context.Context) (credential, error) {
 			}
 		}
 	}
-	c, err := parseCredential(value, d.to, kindOf(d.req.Target, d.to))
-	if raw != "" {
-		c.values = append(c.values, strings.TrimSpace(raw))
+	c, err := parseCredential(value, d.req.Target.Secret, d.to, kindOf(d.req.Target, d.to))
+	c.redact(strings.TrimSpace(raw))
+	if err == nil {
+		err = c.notIn(d.to.url)
 	}
 	if err != nil {
 		return c, err
@@ -96,17 +105,27 @@ type unfetchedError struct{ error }
 
 func (e *unfetchedError) Unwrap() error { return e.error }
 
-// remember notes what must not appear in a message.
+// redact adds a value to what scrub looks for.
+func (c *credential) redact(value string) {
+	if value == "" {
+		return
+	}
+	if c.redactor == nil {
+		c.redactor = secret.NewRedactor()
+	}
+	c.redactor.Add(cmp.Or(c.name, "secret"), value)
+}
+
+// remember has every part of a header redacted.
 func (c *credential) remember(header string) {
-	c.values = append(c.values, header)
 	_, value, _ := strings.Cut(header, ":")
-	c.values = append(c.values, strings.TrimSpace(value))
-	if _, b64, ok := strings.Cut(strings.TrimSpace(value), " "); ok {
-		c.values = append(c.values, strings.TrimSpace(b64))
+	value = strings.TrimSpace(value)
+	c.redact(header)
+	c.redact(value)
+	if _, b64, ok := strings.Cut(value, " "); ok {
+		c.redact(strings.TrimSpace(b64))
 	}
-	if t := tokenOf(header); t != "" {
-		c.values = append(c.values, t)
-	}
+	c.redact(tokenOf(header))
 }
 
 func basic(user, password string) string {
@@ -151,18 +170,30 @@ func userFor(to remote, forge string) string {
 	return "x-access-token"
 }
 
-// scrub takes the credential out of a text: forges echo what they were sent,
-// and messages are recorded.
-func (c *credential) scrub(text, name string) string {
-	if name == "" {
-		name = "secret"
+// scrub takes the credential, in every form that a redactor knows, out of a text:
+// forges echo what they were sent, and messages are recorded.
+func (c *credential) scrub(text string) string {
+	if c.redactor == nil {
+		return text
 	}
-	for _, v := range c.values {
-		for _, v := range append([]string{v}, strings.Split(strings.TrimSpace(v), "\n")...) {
-			if len(v) >= 6 && !strings.HasPrefix(v, "-----") {
-				text = strings.ReplaceAll(text, v, "{{ "+name+" }}")
-			}
-		}
+	return c.redactor.String(text)
+}
+
+// notIn refuses a URL that holds the credential.
+func (c *credential) notIn(url string) error {
+	if c.scrub(url) == url {
+		return nil
 	}
-	return text
+	return errors.New("the mirror's url holds the secret: take it out of the url, which stands in everybody's ps output and in the ledger; the secret that the mirror names is sent without it")
+}
+
+// noRedactor masks texts of a delivery without a credential.
+var noRedactor = secret.NewRedactor()
+
+// mask is scrub for what is recorded.
+func (c *credential) mask(text string) masked.Text {
+	if c.redactor == nil {
+		return noRedactor.Mask(text)
+	}
+	return c.redactor.Mask(text)
 }

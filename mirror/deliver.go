@@ -16,6 +16,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/gitrepo"
+	"quire/internal/secret/masked"
 )
 
 // errTooLong ends a git push that exceeds the engine's limit.
@@ -63,6 +64,9 @@ func (d *delivery) run(ctx context.Context) (err error) {
 		return d.failAll(ClassBadTarget, err)
 	}
 	if d.to, err = parseRemote(t.URL); err != nil {
+		return d.failAll(ClassBadTarget, err)
+	}
+	if err := d.checkUser(); err != nil {
 		return d.failAll(ClassBadTarget, err)
 	}
 	t.URL = d.to.url
@@ -125,14 +129,37 @@ func (d *delivery) admitted(ctx context.Context) (done bool, err error) {
 	return true, d.blocked(ctx, c, err)
 }
 
+// checkUser refuses an HTTP address whose user can only be a credential: nobody
+// names a secret that goes with it, or it holds the one that is named.
+func (d *delivery) checkUser() error {
+	if d.to.kind != "http" || d.to.user == "" {
+		return nil
+	}
+	if d.req.Target.Secret == "" && d.req.Target.Auth == "" && d.req.Credential.Reveal() == "" {
+		return errors.New("the mirror's url names a user, and the mirror no secret: if the user is a token, put it in [secrets.NAME] and name that secret")
+	}
+	known := credential{name: d.req.Target.Secret}
+	known.redact(d.req.Credential.Reveal())
+	return known.notIn(d.to.url)
+}
+
+// ownMask masks a text with what is known of the request's credential.
+func (d *delivery) ownMask(text string) masked.Text {
+	known := d.cred
+	known.name = d.req.Target.Secret
+	known.redact(d.req.Credential.Reveal())
+	return known.mask(text)
+}
+
 // failAll is a report in which nothing could be tried.
 func (d *delivery) failAll(c Class, err error) error {
+	detail := d.ownMask(err.Error())
 	for _, w := range d.req.Refs {
-		d.add(Result{Ref: w.Ref, OID: w.OID, Status: Refused, Class: c, Detail: err.Error(), Advice: d.adviceFor(c, err, w.Ref)})
+		d.add(Result{Ref: w.Ref, OID: w.OID, Status: Refused, Class: c, Detail: detail, Advice: d.adviceFor(c, err, w.Ref)})
 	}
 	if d.req.Tag != nil {
 		ref := "refs/tags/" + d.req.Tag.Name
-		d.add(Result{Ref: ref, OID: d.req.Tag.Commit, Status: Refused, Class: c, Detail: err.Error(), Advice: d.adviceFor(c, err, ref)})
+		d.add(Result{Ref: ref, OID: d.req.Tag.Commit, Status: Refused, Class: c, Detail: detail, Advice: d.adviceFor(c, err, ref)})
 	}
 	return nil
 }
@@ -178,7 +205,7 @@ func (d *delivery) tag(ctx context.Context) {
 	}
 	ref := "refs/tags/" + t.Name
 	fail := func(c Class, err error) {
-		d.add(Result{Ref: ref, OID: t.Commit, Status: Refused, Class: c, Detail: err.Error(), Advice: d.advice(c, ref)})
+		d.add(Result{Ref: ref, OID: t.Commit, Status: Refused, Class: c, Detail: d.ownMask(err.Error()), Advice: d.advice(c, ref)})
 	}
 	oid, err := t.Make(ctx)
 	var elsewhere *gitrepo.TagElsewhereError
@@ -266,7 +293,7 @@ func (d *delivery) settle(ctx context.Context) error {
 		return d.blocked(ctx, ClassBadTarget, err)
 	}
 	d.cred = cred
-	sess, err := openSession(d.req.GitDir, d.to, d.way, d.cred, d.req.Target.Secret, d.knownHosts())
+	sess, err := openSession(d.req.GitDir, d.to, d.way, d.cred, d.knownHosts())
 	if c, _, ok := refusal(err); ok {
 		return d.blocked(ctx, c, err)
 	}
@@ -275,11 +302,11 @@ func (d *delivery) settle(ctx context.Context) error {
 	}
 	defer func() { d.pusher.sess.close() }()
 	d.pusher = &pusher{sess: sess, progress: func(m *move) { d.progress(ctx, m) }, there: func() ([]string, error) { return d.putThere(ctx) }, planner: &planner{
-		target: d.req.Target, to: d.to, repo: d.repo, limits: d.batch, confirmed: d.req.Confirmed,
+		target: d.req.Target, to: d.to, repo: d.repo, limits: d.batch, confirmed: d.req.Confirmed, cred: &d.cred,
 		known: func() (int, error) { return d.store.CountPut(ctx, d.req.GitDir, d.to.url) },
 	}}
 	if d.to.kind == "http" && !d.to.tls && !d.to.loopback() && d.cred.header != "" {
-		d.report.Warnings = append(d.report.Warnings, "the credential goes to "+d.to.host+" without encryption; use https")
+		d.report.Warnings = append(d.report.Warnings, d.cred.mask("the credential goes to "+d.to.host+" without encryption; use https"))
 	}
 	done := map[string]Result{}
 	made, renewed := false, false
@@ -415,7 +442,7 @@ func (d *delivery) blocked(ctx context.Context, c Class, cause error) error {
 	if err != nil {
 		return err
 	}
-	p := &planner{target: d.req.Target, to: d.to}
+	p := &planner{target: d.req.Target, to: d.to, cred: &d.cred}
 	done := map[string]Result{}
 	for _, m := range moves {
 		p.refuse(m, refusedOrPending(c), c, cause.Error())

@@ -473,7 +473,7 @@ func TestDecliningHook(t *testing.T) {
 		t.Errorf("%+v", rep.Results[0])
 	}
 	r := rep.Results[1]
-	if r.Status != Refused || r.Class != ClassDeclined || !strings.Contains(r.Detail, "we do not want refs/heads/no") {
+	if r.Status != Refused || r.Class != ClassDeclined || !strings.Contains(r.Detail.String(), "we do not want refs/heads/no") {
 		t.Errorf("%+v", r)
 	}
 	w.wantThere("refs/heads/main", one)
@@ -506,7 +506,7 @@ func TestBadRequests(t *testing.T) {
 			c.req(&req)
 			rep := w.deliver(req)
 			r := rep.Results[0]
-			if r.Status != Refused || r.Class != ClassBadTarget || !strings.Contains(r.Detail, c.want) {
+			if r.Status != Refused || r.Class != ClassBadTarget || !strings.Contains(r.Detail.String(), c.want) {
 				t.Errorf("%+v", r)
 			}
 			if err := rep.Err(); err == nil || strings.Contains(err.Error()+rep.String()+rep.URL, "hunter2") {

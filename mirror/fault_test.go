@@ -55,7 +55,7 @@ func TestHTTPFaults(t *testing.T) {
 				if r.Class != c.class || r.Status != c.state {
 					t.Errorf("%+v", r)
 				}
-				if r.Advice == "" || r.Detail == "" {
+				if r.Advice == "" || r.Detail.IsZero() {
 					t.Errorf("says nothing: %+v", r)
 				}
 				w.wantThere("refs/heads/main", "")
@@ -217,7 +217,7 @@ func TestRetryTimeIsLimited(t *testing.T) {
 	retry := req
 	retry.Refs = nil // as the worker does: what is owed
 	r := only(t, w.deliver(retry))
-	if r.Status != Refused || r.Class != ClassServer || !strings.Contains(r.Detail, "given up after 1h") {
+	if r.Status != Refused || r.Class != ClassServer || !strings.Contains(r.Detail.String(), "given up after 1h") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -257,7 +257,7 @@ func TestDeletedBeforeItsCreationWasHeardOf(t *testing.T) {
 				return
 			}
 			w.wantThere("refs/heads/topic", one)
-			if r.Status != Kept || r.There != one || r.Detail == "" {
+			if r.Status != Kept || r.There != one || r.Detail.IsZero() {
 				t.Errorf("%+v", r)
 			}
 			if d := w.row("refs/heads/topic"); d.State != store.DeliveryRefused || d.Put != one || d.Ours {

@@ -104,7 +104,7 @@ func TestCreateThatIsNotAllowed(t *testing.T) {
 			w.target.URL, w.target.Create = w.forge.RepoURL("strangers/fresh.git"), true
 			one := w.commit("refs/heads/main", "one")
 			r := only(t, w.deliver(w.request(Want{"refs/heads/main", one})))
-			if r.Status != Refused || r.Class != ClassNotFound || !strings.Contains(r.Detail, "could not be made") || !strings.Contains(r.Detail, "404") {
+			if r.Status != Refused || r.Class != ClassNotFound || !strings.Contains(r.Detail.String(), "could not be made") || !strings.Contains(r.Detail.String(), "404") {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -360,7 +360,7 @@ func TestGitHubAppWithAnotherKey(t *testing.T) {
 	req := w.request(Want{"refs/heads/main", one})
 	req.Credential = secret.NewValue(value)
 	r := only(t, w.deliver(req))
-	if r.Status != Refused || !strings.Contains(r.Detail, "GitHub App 4711") || strings.Contains(r.Detail, "PRIVATE") {
+	if r.Status != Refused || !strings.Contains(r.Detail.String(), "GitHub App 4711") || strings.Contains(r.Detail.String(), "PRIVATE") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -394,7 +394,7 @@ func TestGitHubAppThatIsRefused(t *testing.T) {
 			if r.Class != c.class || (r.Status == Pending) != c.class.Transient() || f.Done() != 1 {
 				t.Errorf("%+v, asked %d times", r, f.Done())
 			}
-			if !strings.Contains(r.Detail, "GitHub App 4711") || strings.Contains(r.Detail, "eyJ") || strings.Contains(r.Detail, "PRIVATE") {
+			if !strings.Contains(r.Detail.String(), "GitHub App 4711") || strings.Contains(r.Detail.String(), "eyJ") || strings.Contains(r.Detail.String(), "PRIVATE") {
 				t.Errorf("%s", r.Detail)
 			}
 			if got := elsewhere.asked(); got != nil {
@@ -415,7 +415,7 @@ func TestGitHubAppCreatesWithoutANumber(t *testing.T) {
 		req := w.request(Want{"refs/heads/main", w.commit("refs/heads/main", "one")})
 		req.Credential = secret.NewValue(value)
 		r := only(t, w.deliver(req))
-		if owner == "team" && r.Status != Created || owner == "strangers" && (r.Status != Refused || !strings.Contains(r.Detail, "find its installation for strangers/fresh")) {
+		if owner == "team" && r.Status != Created || owner == "strangers" && (r.Status != Refused || !strings.Contains(r.Detail.String(), "find its installation for strangers/fresh")) {
 			t.Errorf("%s: %+v", owner, r)
 		}
 	}

@@ -222,7 +222,7 @@ func TestSecretThatCannotBeFetched(t *testing.T) {
 		n = <-told // the audit cannot either
 	}
 	r := n.Report.Results[0]
-	if r.Class != ClassSecret || r.Status != Pending || !strings.Contains(r.Detail, "unknown secret: lost") {
+	if r.Class != ClassSecret || r.Status != Pending || !strings.Contains(r.Detail.String(), "unknown secret: lost") {
 		t.Errorf("%+v", n)
 	}
 }

@@ -191,7 +191,7 @@ func TestLFSObjectsThatAreMissing(t *testing.T) {
 	w.target.URL = "file://" + w.dst
 	oid := w.lfsCommit("a large file that nobody has", false)
 	r := only(t, w.deliver(w.request(Want{"refs/heads/main", oid})))
-	if r.Status != Refused || r.Class != ClassLFS || !strings.Contains(r.Detail, "a.bin") {
+	if r.Status != Refused || r.Class != ClassLFS || !strings.Contains(r.Detail.String(), "a.bin") {
 		t.Errorf("%+v", r)
 	}
 	w.wantThere("refs/heads/main", "")
@@ -217,7 +217,7 @@ func TestLFSWithoutTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := rep.Results[0]; r.Status != Refused || r.Class != ClassLFS || !strings.Contains(r.Detail, "not installed") {
+	if r := rep.Results[0]; r.Status != Refused || r.Class != ClassLFS || !strings.Contains(r.Detail.String(), "not installed") {
 		t.Errorf("%+v", r)
 	}
 	if r := rep.Results[1]; r.Status != Created {

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sort"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -78,7 +78,7 @@ func (e *Engine) owe(ctx context.Context, gitDir string, t Target, wants []Want,
 // again makes refused deliveries open ones.
 func (d *delivery) again(ctx context.Context, moves []*move) error {
 	for _, m := range moves {
-		m.result.Status, m.result.Class, m.result.Detail = Pending, ClassNone, ""
+		m.result.Status, m.result.Class, m.result.Detail = Pending, ClassNone, masked.Text{}
 	}
 	return d.record(ctx, moves)
 }
@@ -157,7 +157,7 @@ func (d *delivery) record(ctx context.Context, moves []*move) error {
 			if now.Sub(m.d.Since) > d.req.Target.RetryFor {
 				m.d.State, m.d.NextAt = store.DeliveryRefused, time.Time{}
 				r.Status = Refused
-				r.Detail += fmt.Sprintf(" (given up after %s)", d.req.Target.RetryFor)
+				r.Detail = masked.Format("%s (given up after %s)", r.Detail, d.ownMask(d.req.Target.RetryFor.String()))
 				r.Advice = "When the cause is gone: quire mirror sync"
 				m.d.Error = r.Detail
 			}

@@ -8,6 +8,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/gitrepo"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -56,6 +57,7 @@ type planner struct {
 	to     remote
 	repo   func() (*gitrepo.Repo, error) // opened when first needed
 	known  func() (int, error)           // how many refs this target has from here
+	cred   *credential                   // nil: there is none to redact
 
 	confirmed bool
 	limits    limits
@@ -104,11 +106,11 @@ func (p *planner) admitDeletes(moves []*move) error {
 		switch {
 		case m.unheard(): // see pusher.unheard
 		case m.d.Put == "":
-			m.result = &Result{Status: Deleted, Detail: "it was never there from here"}
+			m.result = &Result{Status: Deleted, Detail: masked.Const("it was never there from here")}
 		case p.target.Delete == "never":
-			m.result = &Result{Status: Kept, Class: ClassForeign, Detail: "this mirror deletes nothing (delete = \"never\")"}
+			m.result = &Result{Status: Kept, Class: ClassForeign, Detail: masked.Const("this mirror deletes nothing (delete = \"never\")")}
 		case !m.d.Ours:
-			m.result = &Result{Status: Kept, Class: ClassForeign, Detail: "quire did not create it there"}
+			m.result = &Result{Status: Kept, Class: ClassForeign, Detail: masked.Const("quire did not create it there")}
 		default:
 			m.lease = &m.d.Put
 			ours = append(ours, m)
@@ -140,7 +142,7 @@ func (p *planner) admitDeletes(moves []*move) error {
 	}
 	for _, m := range ours {
 		if _, back := refs[m.d.Ref]; back {
-			m.result = &Result{Status: Superseded, OID: refs[m.d.Ref], Detail: "the ref is back"}
+			m.result = &Result{Status: Superseded, OID: refs[m.d.Ref], Detail: masked.Const("the ref is back")}
 		}
 	}
 	return nil
@@ -159,8 +161,14 @@ func (p *planner) localRefs() (map[string]string, error) {
 	return out, err
 }
 
+// refuse gives a move its result. What the detail holds of the credential is
+// redacted.
 func (p *planner) refuse(m *move, s Status, c Class, detail string) {
-	m.result = &Result{Status: s, Class: c, Detail: detail,
+	cred := p.cred
+	if cred == nil {
+		cred = &credential{}
+	}
+	m.result = &Result{Status: s, Class: c, Detail: cred.mask(detail),
 		Advice: c.advice(p.to, p.target.Name, p.target.Secret, event.ShortRef(m.d.Ref))}
 }
 

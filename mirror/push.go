@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 // pusher makes the pushes of one delivery.
@@ -328,12 +329,12 @@ func (p *pusher) unheard(ctx context.Context, moves []*move) {
 			p.unsettled(m, ClassNone, output{}, err)
 			continue
 		case is == "":
-			m.result = &Result{Status: Deleted, Detail: "it did not get there"}
+			m.result = &Result{Status: Deleted, Detail: masked.Const("it did not get there")}
 		case sent(m.d, is):
 			m.d.Put = is
-			m.result = &Result{Status: Kept, Class: ClassForeign, There: is, Detail: "the connection broke while it was created there, so it cannot be known who did"}
+			m.result = &Result{Status: Kept, Class: ClassForeign, There: is, Detail: masked.Const("the connection broke while it was created there, so it cannot be known who did")}
 		default:
-			m.result = &Result{Status: Deleted, Detail: "what is there is not from here"}
+			m.result = &Result{Status: Deleted, Detail: masked.Const("what is there is not from here")}
 		}
 		m.d.Sent = ""
 	}

@@ -128,7 +128,7 @@ func TestHeaderThatOnlyThePipelineHas(t *testing.T) {
 				f := w.forge.Inject(&forgetest.Fault{On: "info/refs", Do: forgetest.Answer(503, "down")})
 				w.engine.pauses = []time.Duration{time.Millisecond}
 				r := only(t, w.deliver(req))
-				if r.Status != Refused || r.Class != ClassServer || !strings.Contains(r.Detail, ":auth-header") || f.Done() < 2 {
+				if r.Status != Refused || r.Class != ClassServer || !strings.Contains(r.Detail.String(), ":auth-header") || f.Done() < 2 {
 					t.Errorf("after %d attempts: %+v", f.Done(), r)
 				}
 				w.forge.Heal()
@@ -146,7 +146,7 @@ func TestHeaderThatOnlyThePipelineHas(t *testing.T) {
 			if n := len(w.forge.Requests()); n != asked {
 				t.Errorf("the forge was asked %d times without the header", n-asked)
 			}
-			if d := w.row("refs/heads/main"); d.State != store.DeliveryRefused || !strings.Contains(d.Error, ":auth-header") {
+			if d := w.row("refs/heads/main"); d.State != store.DeliveryRefused || !strings.Contains(d.Error.String(), ":auth-header") {
 				t.Errorf("ledger %+v", d)
 			}
 			c.advance(time.Hour)

@@ -71,6 +71,9 @@ func parseRemote(raw string) (remote, error) {
 		if u.RawQuery != "" || u.Fragment != "" {
 			return bad("a repository's URL has no ? or #")
 		}
+		if tokenLike(r.user) {
+			return bad("the user in it looks like a token: put it in [secrets.NAME] and name that secret, since a URL is in everybody's ps output and in the ledger")
+		}
 	case "ssh":
 		r.kind = "ssh"
 		if strings.HasPrefix(r.user, "-") {
@@ -98,7 +101,36 @@ func parseRemote(raw string) (remote, error) {
 	return r, nil
 }
 
-// withoutPassword is a URL that may be shown.
+// tokenPrefixes begin the tokens of forges that say so in their documentation:
+// GitHub, GitLab, Atlassian.
+var tokenPrefixes = []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glptt-", "glrt-", "glcbt-", "ATATT", "ATBB", "ATCTT"}
+
+// tokenLike reports whether a URL's user is a token, as far as its look tells: a
+// known beginning, or letters and digits in such a mixture and number as no name
+// has. That a URL holds the mirror's own secret is found whatever it looks like.
+func tokenLike(user string) bool {
+	for _, p := range tokenPrefixes {
+		if strings.HasPrefix(user, p) {
+			return true
+		}
+	}
+	changes, digit := 0, false
+	for i := range len(user) {
+		c := user[i]
+		isDigit := c >= '0' && c <= '9'
+		if !isDigit && !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
+			return false
+		}
+		if i > 0 && isDigit != digit {
+			changes++
+		}
+		digit = isDigit
+	}
+	return len(user) >= 20 && changes >= 3
+}
+
+// withoutPassword is a URL that may be shown. Of an HTTP address no user is, which
+// may be a token.
 func withoutPassword(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -110,7 +142,10 @@ func withoutPassword(raw string) string {
 		return raw
 	}
 	user, _, _ := strings.Cut(auth[:at], ":")
-	out := scheme + "://" + user + "@" + auth[at+1:]
+	if user += "@"; scheme == "http" || scheme == "https" {
+		user = ""
+	}
+	out := scheme + "://" + user + auth[at+1:]
 	if slash {
 		out += "/" + path
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/secret/masked"
 )
 
 // Status is what became of one ref in one delivery.
@@ -34,11 +35,11 @@ type Result struct {
 	OID    string `json:"oid"` // what is there now, if Status is good; else what is wanted
 	Status Status `json:"status"`
 
-	Class  Class     `json:"class,omitempty"`
-	Detail string    `json:"detail,omitempty"` // what the remote or git said; redacted
-	Advice string    `json:"advice,omitempty"` // what to do, one sentence
-	There  string    `json:"there,omitempty"`  // diverged: the remote's object, "" for none
-	NextAt time.Time `json:"next_at,omitzero"` // pending: the next attempt
+	Class  Class       `json:"class,omitempty"`
+	Detail masked.Text `json:"detail,omitzero"`  // what the remote or git said
+	Advice string      `json:"advice,omitempty"` // what to do, one sentence
+	There  string      `json:"there,omitempty"`  // diverged: the remote's object, "" for none
+	NextAt time.Time   `json:"next_at,omitzero"` // pending: the next attempt
 
 	// Earlier marks a ref that this request did not name: it was owed from
 	// before and went along.
@@ -52,7 +53,7 @@ type Report struct {
 	Target   string        `json:"target"` // its name
 	URL      string        `json:"url"`
 	Results  []Result      `json:"results"`
-	Warnings []string      `json:"warnings,omitempty"`
+	Warnings []masked.Text `json:"warnings,omitempty"`
 	Attempts int           `json:"attempts"` // pushes that were started
 	Took     time.Duration `json:"took_ns"`
 }
@@ -152,13 +153,13 @@ func (x Result) sentence() string {
 	case Superseded:
 		return "superseded by " + event.ShortOID(x.OID)
 	case Kept:
-		return "kept: " + x.Detail
+		return "kept: " + x.Detail.String()
 	case Diverged:
-		return "diverged: " + x.Detail
+		return "diverged: " + x.Detail.String()
 	}
 	text := string(x.Status) + " (" + string(x.Class) + ")"
-	if x.Detail != "" {
-		text += ": " + x.Detail
+	if !x.Detail.IsZero() {
+		text += ": " + x.Detail.String()
 	}
 	return text
 }

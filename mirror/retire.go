@@ -50,7 +50,7 @@ func (e *Engine) retire(ctx context.Context, t store.DueTarget, why string) erro
 	}
 	maps.DeleteFunc(rows, func(_ string, d store.Delivery) bool { return d.Authority != t.Authority })
 	for ref, d := range rows {
-		d.State, d.Class, d.Error, d.At, d.NextAt = store.DeliveryRefused, string(ClassRetired), why, e.now(), time.Time{}
+		d.State, d.Class, d.Error, d.At, d.NextAt = store.DeliveryRefused, string(ClassRetired), noRedactor.Mask(why), e.now(), time.Time{}
 		rows[ref] = d
 	}
 	return e.store.Settle(ctx, slices.Collect(maps.Values(rows)))

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -35,7 +36,7 @@ func targetClasses() []string {
 func (d *delivery) revive(ctx context.Context, done map[string]Result) error {
 	took := false
 	for _, r := range done {
-		took = took || r.Status == Created || r.Status == Updated || r.Status == UpToDate || r.Status == Deleted && r.Detail == ""
+		took = took || r.Status == Created || r.Status == Updated || r.Status == UpToDate || r.Status == Deleted && r.Detail.IsZero()
 	}
 	if !took || ctx.Err() != nil {
 		return nil
@@ -85,7 +86,7 @@ func (d *delivery) leaveToThePipeline(ctx context.Context, moves []*move, done m
 	for _, m := range moves {
 		if m.result.Status == Pending {
 			m.result.Status = Refused
-			m.result.Detail += "; " + onlyThePipeline
+			m.result.Detail = masked.Format("%s; %s", m.result.Detail, masked.Const(onlyThePipeline))
 			m.result.Advice = "Name the secret in :secret, or push again when the cause is gone."
 			left = append(left, m)
 		}

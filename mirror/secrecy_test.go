@@ -3,7 +3,11 @@ package mirror
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +117,78 @@ func TestTokenIsNowhere(t *testing.T) {
 	}
 }
 
+// answering is a forge that takes a push and says of main what a remote likes to.
+func answering(reason, progress string) func(http.ResponseWriter, *http.Request, http.Handler) {
+	packet := func(s string) string { return fmt.Sprintf("%04x%s", len(s)+4, s) }
+	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/x-git-receive-pack-result")
+		report := packet("unpack ok\n") + packet("ng refs/heads/main "+reason+"\n") + "0000"
+		io.WriteString(w, packet("\x02"+progress+"\n")+packet("\x01"+report)+"0000")
+	}
+}
+
+// A remote may put what it was sent into any of its words: the reason beside a
+// ref, what it prints, a header; as it is, or encoded.
+func TestTokenInARemotesWords(t *testing.T) {
+	const value = "5ecret/Token+that=nobody&may:see"
+	forms := map[string]string{
+		"plain":   value,
+		"base64":  base64.StdEncoding.EncodeToString([]byte(value)),
+		"basic":   base64.StdEncoding.EncodeToString([]byte("x-access-token:" + value)),
+		"hex":     hex.EncodeToString([]byte(value)),
+		"percent": url.QueryEscape(value),
+		"colours": value[:9] + "\x1b[1m" + value[9:],
+	}
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.forge.Require(nil)
+			w.forge.Inject(&forgetest.Fault{On: "POST", Do: answering("denied "+form, "you sent "+form)})
+			req := w.request(Want{"refs/heads/main", w.commit("refs/heads/main", "one")})
+			req.Credential = secret.NewValue(value)
+			rep := w.deliver(req)
+			if r := only(t, rep); r.Status != Refused || !strings.Contains(rep.String(), "{{ forge_token }}") {
+				t.Errorf("%s", rep)
+			}
+			row := w.row("refs/heads/main")
+			if err := w.store.Close(); err != nil {
+				t.Fatal(err)
+			}
+			for what, form := range forms {
+				if strings.Contains(rep.String()+fmt.Sprint(row, rep.Err()), form) {
+					t.Errorf("%s stands in the report:\n%s\n%+v", what, rep, row)
+				}
+				if found := grep(t, w.state, form); len(found) > 0 {
+					t.Errorf("%s stands in %v", what, found)
+				}
+			}
+		})
+	}
+}
+
+// A secret in the URL reaches neither a command line nor the ledger's messages.
+func TestSecretInTheURL(t *testing.T) {
+	w := newWorld(t)
+	const value = "a-user-that-is-the-secret"
+	w.target.URL = strings.Replace(w.target.URL, "://", "://"+value+"@", 1)
+	req := w.request(Want{"refs/heads/main", w.commit("refs/heads/main", "one")})
+	req.Credential = secret.NewValue(value)
+	rep := w.deliver(req)
+	if r := only(t, rep); r.Status != Refused || r.Class != ClassBadTarget || strings.Contains(rep.String(), value) || strings.Contains(rep.URL, value) {
+		t.Errorf("%s at %s", rep, rep.URL)
+	}
+	if n := len(w.forge.Requests()); n != 0 {
+		t.Errorf("%d requests were made", n)
+	}
+	// Whoever brings no secret can mean nothing but a token.
+	req.Target.Secret, req.Credential, req.Seq = "", secret.Value{}, w.next()
+	rep = w.deliver(req)
+	if r := only(t, rep); r.Status != Refused || r.Class != ClassBadTarget || len(w.forge.Requests()) != 0 {
+		t.Errorf("%s", rep)
+	}
+}
+
 // The environment of a file remote's hooks, which run as git's children on this
 // machine, has no credential, even if the mirror names one.
 func TestFileRemotesHooksSeeNoCredential(t *testing.T) {
@@ -188,7 +264,7 @@ func TestCredentialShapes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := parseCredential(secret.NewValue(c.value).Reveal(), to, c.forge)
+			got, err := parseCredential(secret.NewValue(c.value).Reveal(), "s", to, c.forge)
 			if c.bad != "" {
 				if err == nil || !strings.Contains(err.Error(), c.bad) || c.value != "" && strings.Contains(err.Error(), "tok ") {
 					t.Errorf("error %v", err)
@@ -238,6 +314,11 @@ func TestParseRemote(t *testing.T) {
 		{url: "-u@h:r", bad: "dash"},
 		{url: "ssh://%2DoProxyCommand=x@h/r", bad: "dash"},
 		{url: "https://a@b@h/r", bad: "where its host begins"},
+		{url: "https://" + token + "@h/r", bad: "looks like a token"},
+		{url: "https://glpat-0123@h/r", bad: "looks like a token"},
+		{url: "https://3f2a91c8d7e6b5a40918273645546372819fa0be@h/r", bad: "looks like a token"},
+		{url: "https://alice-at-123456789012@h/r", kind: "http", host: "h", display: "h/r"},
+		{url: "https://departmentofcontracts42@h/r", kind: "http", host: "h", display: "h/r"},
 		{url: "https://h/" + strings.Repeat("r", maxURL), bad: "longer"},
 		{url: "", bad: "empty"},
 	} {

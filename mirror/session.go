@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"quire/internal/secret"
 )
 
 // session is what the git commands of one delivery share: a git directory of
@@ -27,7 +30,6 @@ type session struct {
 	gitDir string // of the repository
 	to     remote
 	cred   credential
-	name   string // the secret's
 	way    passage
 	dir    string
 	env    []string
@@ -45,12 +47,12 @@ var passed = []string{
 }
 
 // openSession prepares a session. Close it.
-func openSession(gitDir string, to remote, way passage, cred credential, secretName string, knownHosts []string) (*session, error) {
+func openSession(gitDir string, to remote, way passage, cred credential, knownHosts []string) (*session, error) {
 	dir, err := privateDir()
 	if err != nil {
 		return nil, fmt.Errorf("mirror: %w", err)
 	}
-	s := &session{gitDir: gitDir, to: to, cred: cred, name: secretName, way: way, dir: dir}
+	s := &session{gitDir: gitDir, to: to, cred: cred, way: way, dir: dir}
 	if way.path != "" {
 		s.to.url = way.path
 	}
@@ -277,11 +279,13 @@ func (s *session) close() {
 	os.RemoveAll(s.dir)
 }
 
-// output is what a git command said.
+// output is what a command said. A remote decides about much of either stream: the
+// reason beside a ref on standard output is its own, too. So both are redacted
+// before anything reads them.
 type output struct {
-	stdout, stderr string // scrubbed
-	exit           int    // -1: killed or not started
-	err            error  // the context's, or that of starting
+	stdout, stderr string
+	exit           int   // -1: killed or not started
+	err            error // the context's, or that of starting
 }
 
 // grace is how long a git that was told to end may take before it is killed.
@@ -296,8 +300,8 @@ func (s *session) git(ctx context.Context, args ...string) output {
 func (s *session) run(ctx context.Context, dir string, env []string, args ...string) output {
 	c := exec.CommandContext(ctx, "git", args...)
 	c.Env, c.Dir = env, dir
-	var stdout, stderr bounded
-	c.Stdout, c.Stderr = &stdout, &stderr
+	stdout, stderr := s.cred.reading(), s.cred.reading()
+	c.Stdout, c.Stderr = stdout, stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
 	c.WaitDelay = grace
@@ -316,14 +320,45 @@ func (s *session) run(ctx context.Context, dir string, env []string, args ...str
 	s.child = 0
 	s.mu.Unlock()
 	out := output{
-		stdout: stdout.String(),
-		stderr: s.cred.scrub(stderr.String(), s.name),
+		stdout: stdout.text(),
+		stderr: stderr.text(),
 		exit:   c.ProcessState.ExitCode(),
 	}
 	if ctx.Err() != nil {
 		out.exit, out.err = -1, context.Cause(ctx)
 	}
 	return out
+}
+
+// reading takes a stream in, redacted and bounded in this order: a value that was
+// cut is one that no redactor knows.
+type reading struct {
+	cred *credential
+	to   io.Writer
+	kept bounded
+}
+
+func (c *credential) reading() *reading {
+	r := &reading{cred: c}
+	if r.to = &r.kept; c.redactor != nil {
+		r.to = c.redactor.Writer(&r.kept)
+	}
+	return r
+}
+
+func (r *reading) Write(p []byte) (int, error) { return r.to.Write(p) }
+
+// text ends the stream. What would steer a terminal is taken out of it, and what
+// that put together is redacted too.
+func (r *reading) text() string {
+	if w, ok := r.to.(*secret.Writer); ok {
+		w.Close() // bounded takes everything
+	}
+	text := r.kept.String()
+	if plain := plainText(text); plain != text {
+		text = r.cred.scrub(plain)
+	}
+	return text
 }
 
 // bounded keeps the first and the last of a text: a remote's messages are

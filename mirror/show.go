@@ -11,6 +11,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/gitrepo"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -84,10 +85,10 @@ func (k *Keeper) showDue(ctx context.Context, gitDir, url string) error {
 	}
 	t, _ := k.standing(gitDir, url)
 	req := Request{GitDir: gitDir, Target: t, Resolve: k.resolver(gitDir, t)}
-	f, name, err := k.engine.forgeFor(ctx, req)
+	f, name, mask, err := k.engine.forgeFor(ctx, req)
 	if err != nil {
 		err = fmt.Errorf("mirror %s: commit statuses: %w", name, err)
-		return errors.Join(err, k.notShown(ctx, ready, err, now))
+		return errors.Join(err, k.notShown(ctx, ready, mask, err, now))
 	}
 	for i, s := range ready {
 		err := f.setStatus(ctx, s.OID, CommitStatus{Context: s.Context, State: State(s.State), Description: s.Description, URL: s.Link})
@@ -97,7 +98,7 @@ func (k *Keeper) showDue(ctx context.Context, gitDir, url string) error {
 		if err != nil {
 			err = fmt.Errorf("mirror %s: commit status %s: %w", name, s.Context, err)
 			// The next would most likely fare alike.
-			return errors.Join(err, k.notShown(ctx, ready[i:], err, now))
+			return errors.Join(err, k.notShown(ctx, ready[i:], mask, err, now))
 		}
 		event.Reached(event.StepStatusShown)
 		if err := st.SettleStatuses(ctx, []store.Status{s}, nil); err != nil {
@@ -208,7 +209,7 @@ func (l *landing) close() {
 
 // notShown records that statuses could not be told for a reason: those that may
 // be later are tried again, the others are given up.
-func (k *Keeper) notShown(ctx context.Context, list []store.Status, cause error, now time.Time) error {
+func (k *Keeper) notShown(ctx context.Context, list []store.Status, mask func(string) masked.Text, cause error, now time.Time) error {
 	var over, later []store.Status
 	var unfetched *unfetchedError
 	passes := transientAPI(cause) || errors.As(cause, &unfetched)
@@ -219,7 +220,7 @@ func (k *Keeper) notShown(ctx context.Context, list []store.Status, cause error,
 	wish := min(retryAfter(cause), time.Hour) // a clock that is wrong must not wish for years
 	for _, s := range list {
 		s.Attempts++
-		s.Error = strings.Join(strings.Fields(cause.Error()), " ")
+		s.Error = mask(strings.Join(strings.Fields(cause.Error()), " "))
 		s.NextAt = now.Add(max(k.engine.backoff(s.Attempts, class), wish))
 		if passes || s.Attempts < statusTries && status(cause) != 0 {
 			later = append(later, s)

@@ -122,11 +122,11 @@ func (e *Engine) Status(ctx context.Context, gitDir string, orders []Order) ([]T
 	for _, t := range targets {
 		s := TargetStatus{GitDir: t.GitDir, Target: t.Name, URL: t.URL, Secret: t.Secret, Checked: t.Checked, Expires: t.Expires, again: recorded(t)}
 		if s.Retired = retired(t, orders); t.LookClass != "" {
-			s.Unseen, s.LookClass, s.LookError = t.Looked, Class(t.LookClass), t.LookError
+			s.Unseen, s.LookClass, s.LookError = t.Looked, Class(t.LookClass), t.LookError.String()
 			s.lookAdvice = adviceFor(t, s.LookClass, "the refs")
 		}
 		if w, ok := waiting[[2]string{t.GitDir, t.URL}]; ok {
-			s.Statuses, s.StatusError = w.N, w.Error
+			s.Statuses, s.StatusError = w.N, w.Error.String()
 		}
 		for len(rows) > 0 && rows[0].GitDir == t.GitDir && rows[0].URL == t.URL {
 			r := refStatus(rows[0], now)
@@ -170,7 +170,7 @@ func recorded(t store.MirrorTarget) Target {
 
 func refStatus(d store.Delivery, now time.Time) RefStatus {
 	r := RefStatus{Ref: d.Ref, Want: d.Want, There: d.Put, State: d.State, Attempts: d.Attempts, NextAt: d.NextAt,
-		Class: Class(d.Class), Error: d.Error, authority: d.Authority}
+		Class: Class(d.Class), Error: d.Error.String(), authority: d.Authority}
 	switch {
 	case d.State == store.DeliveryDiverged:
 		r.There = d.There

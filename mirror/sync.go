@@ -9,6 +9,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/secret"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -79,12 +80,18 @@ type survey struct {
 	to   remote
 	raw  string
 	refs map[string]string
+	cred credential
 }
 
 func (s survey) report() Report { return Report{Target: s.name, URL: withoutPassword(s.raw)} }
 
 // why is the class and the cause of an error of Engine.survey.
-func (s survey) why(err error) (Class, string) {
+func (s survey) why(err error) (Class, masked.Text) {
+	c, detail := s.cause(err)
+	return c, s.cred.mask(detail)
+}
+
+func (s survey) cause(err error) (Class, string) {
 	var blocked *blockedError
 	var unfetched *unfetchedError
 	var command *commandError
@@ -123,11 +130,10 @@ func (e *Engine) survey(ctx context.Context, req Request) (s survey, err error) 
 	if err := d.pass(ctx); err != nil {
 		return s, err
 	}
-	cred, err := d.credential(ctx)
-	if err != nil {
+	if s.cred, err = d.credential(ctx); err != nil {
 		return s, &blockedError{err}
 	}
-	sess, err := openSession(req.GitDir, s.to, d.way, cred, req.Target.Secret, d.knownHosts())
+	sess, err := openSession(req.GitDir, s.to, d.way, s.cred, d.knownHosts())
 	if err != nil {
 		return s, &blockedError{err}
 	}

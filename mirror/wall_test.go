@@ -323,7 +323,7 @@ func TestListedPlacesOfThisMachine(t *testing.T) {
 	refused[worktree] = ".git is no directory"
 	for url, says := range refused {
 		r := push(url)
-		if r.Status != Refused || r.Class != ClassNotAllowed || !strings.Contains(strings.ToLower(r.Detail), says) || r.Advice == "" {
+		if r.Status != Refused || r.Class != ClassNotAllowed || !strings.Contains(strings.ToLower(r.Detail.String()), says) || r.Advice == "" {
 			t.Errorf("%s: %+v, want %q", url, r, says)
 		}
 	}
@@ -347,7 +347,7 @@ func TestListedPlacesOfThisMachine(t *testing.T) {
 	}
 	refused[victim], refused["file://"+victim], refused[alias] = "people push to", "people push to", "people push to"
 	for url, says := range refused {
-		if r := push(url); r.Status != Refused || r.Class != ClassNotAllowed || !strings.Contains(r.Detail, says) {
+		if r := push(url); r.Status != Refused || r.Class != ClassNotAllowed || !strings.Contains(r.Detail.String(), says) {
 			t.Errorf("%s: %+v, want %q", url, r, says)
 		}
 	}
@@ -376,7 +376,7 @@ func TestNothingRunsAtAListedPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := openSession(w.src, to, passage{walled: true, path: dst}, credential{}, "", nil)
+	s, err := openSession(w.src, to, passage{walled: true, path: dst}, credential{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -437,7 +437,7 @@ func TestTheOperatorsKeysAreNotAPipelines(t *testing.T) {
 	}
 	w.wantThere("refs/heads/main", "")
 	// Nor where the request is past the gate.
-	if _, err := openSession(w.src, remote{url: req.Target.URL, kind: "ssh", host: "h"}, passage{walled: true}, credential{}, "", nil); err == nil {
+	if _, err := openSession(w.src, remote{url: req.Target.URL, kind: "ssh", host: "h"}, passage{walled: true}, credential{}, nil); err == nil {
 		t.Error("a session without a key")
 	}
 	req.Credential, req.Seq = key, w.next()
@@ -464,13 +464,13 @@ func TestPinnedAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cred, err := parseCredential(token, to, "")
+	cred, err := parseCredential(token, "s", to, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	look := func(to remote, cred credential, knownHosts []string) {
 		t.Helper()
-		s, err := openSession(w.src, to, passage{walled: true, pinned: []string{"127.0.0.1"}}, cred, "", knownHosts)
+		s, err := openSession(w.src, to, passage{walled: true, pinned: []string{"127.0.0.1"}}, cred, knownHosts)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,10 +59,13 @@ func (c *Config) validateMirror(m *Mirror, key string, seen map[string]bool, f *
 		return
 	}
 	host := m.URL
-	if h, password, ok := authority(m.URL); ok {
+	if h, user, password, ok := authority(m.URL); ok {
 		host = h
-		if password {
+		switch {
+		case password:
 			f.add(key+".url", "mirror url holds a password: declare it in [secrets.NAME] and name it in secret")
+		case user && m.Secret == "" && strings.HasPrefix(m.URL, "http"):
+			f.add(key+".url", "mirror url names a user, and the mirror no secret: if the user is a token, declare it in [secrets.NAME] and name it in secret")
 		}
 	}
 	if m.Name == "" {
@@ -102,17 +105,17 @@ func (c *Config) declared(secret string) bool {
 	return ok || c.secretsWithheld
 }
 
-// authority takes host and whether there is a password from a URL (RFC 3986,
+// authority takes host and whether there are a user and a password from a URL (RFC 3986,
 // 3.2); ok is false for what is none, such as a path or host:path. net/url
 // would do it too, and its initialisation with net/netip's would cost the hook
 // 0.1 ms at every push.
-func authority(rawURL string) (host string, password, ok bool) {
+func authority(rawURL string) (host string, user, password, ok bool) {
 	_, rest, ok := strings.Cut(rawURL, "://")
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		rest = rest[:i]
 	}
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		password = strings.Contains(rest[:i], ":")
+		user, password = i > 0, strings.Contains(rest[:i], ":")
 		rest = rest[i+1:]
 	}
 	if strings.HasPrefix(rest, "[") { // an IPv6 address
@@ -120,7 +123,7 @@ func authority(rawURL string) (host string, password, ok bool) {
 	} else {
 		host, _, _ = strings.Cut(rest, ":")
 	}
-	return host, password, ok && host != ""
+	return host, user, password, ok && host != ""
 }
 
 func (c *Config) validateNotify(n *Notify, key string, f *faults) {

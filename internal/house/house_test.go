@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"hooks/install":      {"hooks", "internal/runner", "internal/account"},
 	"cmd/demo":           {"mirror/forgetest"},
 	"pipeline":           {"fennel", "fennel/vm", "internal/secret", "internal/secret/masked", "internal/event", "internal/checked"},
-	"mirror":             {"internal/event", "internal/runner", "internal/secret", "internal/gitrepo", "internal/store"},
+	"mirror":             {"internal/event", "internal/runner", "internal/secret", "internal/secret/masked", "internal/gitrepo", "internal/store"},
 	"mirror/forgetest":   {},
 	"fennel":             {"fennel/vm", "fennel/luacode"},
 	"fennel/vm":          {"fennel/luacode"},

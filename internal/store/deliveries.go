@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"quire/internal/secret/masked"
 )
 
 // DeliveryState is where a ref stands at a target.
@@ -46,9 +48,9 @@ type Delivery struct {
 	Attempts int    // for this want
 	Since    time.Time
 	NextAt   time.Time
-	At       time.Time // of the last change of state
-	Class    string    // of the last error; "" if none
-	Error    string    // one line, redacted
+	At       time.Time   // of the last change of state
+	Class    string      // of the last error; "" if none
+	Error    masked.Text // one line
 }
 
 // Owe records, in one transaction, the target and what it is owed: want of each
@@ -132,7 +134,7 @@ func (s *Store) Settle(ctx context.Context, settled []Delivery) error {
 		defer st.Close()
 		for _, d := range settled {
 			_, err := st.ExecContext(ctx, d.GitDir, d.URL, d.Ref, d.Put, d.Sent, d.Ours, d.Want, d.State, d.There,
-				nanos(d.NextAt), d.Class, d.Error, nanos(d.At), d.Attempts)
+				nanos(d.NextAt), d.Class, d.Error.String(), nanos(d.At), d.Attempts)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"quire/internal/secret/masked"
 )
 
 func TestDeliveries(t *testing.T) {
@@ -52,7 +54,7 @@ func TestDeliveries(t *testing.T) {
 	}
 	// A failed one is due later.
 	d := row("refs/heads/main")
-	d.NextAt, d.Class, d.Error = now.Add(time.Minute), "network", "down"
+	d.NextAt, d.Class, d.Error = now.Add(time.Minute), "network", masked.Const("down")
 	if err := s.Settle(ctx, []Delivery{d}); err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +79,8 @@ func TestDeliveries(t *testing.T) {
 	ends := now.Add(48 * time.Hour)
 	for _, err := range []error{
 		s.Ends(ctx, target.GitDir, target.URL, ends),
-		s.Seen(ctx, target.GitDir, target.URL, now, "", ""),
-		s.Seen(ctx, target.GitDir, target.URL, now.Add(time.Hour), "auth", "no"),
+		s.Seen(ctx, target.GitDir, target.URL, now, "", masked.Text{}),
+		s.Seen(ctx, target.GitDir, target.URL, now.Add(time.Hour), "auth", masked.Const("no")),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +91,7 @@ func TestDeliveries(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatalf("targets %+v, %v", list, err)
 	}
-	if l := list[0]; !l.Checked.Equal(now) || !l.Looked.Equal(now.Add(time.Hour)) || l.LookClass != "auth" || l.LookError != "no" || !l.Expires.Equal(ends) {
+	if l := list[0]; !l.Checked.Equal(now) || !l.Looked.Equal(now.Add(time.Hour)) || l.LookClass != "auth" || l.LookError.String() != "no" || !l.Expires.Equal(ends) {
 		t.Errorf("target %+v", l)
 	}
 	for at, want := range map[time.Duration]int{59 * time.Minute: 0, time.Hour: 1} {

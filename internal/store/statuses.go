@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"quire/internal/secret/masked"
 )
 
 // Status is a commit status that a mirror's forge is still to be told of. A row
@@ -16,8 +18,8 @@ type Status struct {
 	At                       time.Time // of this state; tells it from a later one
 
 	Attempts int
-	NextAt   time.Time // zero: not before something lands at the target
-	Error    string    // of the last attempt, one line, redacted
+	NextAt   time.Time   // zero: not before something lands at the target
+	Error    masked.Text // of the last attempt, one line
 }
 
 // maxStatuses bounds what waits for one target; the oldest go.
@@ -84,7 +86,7 @@ func (s *Store) Statuses(ctx context.Context, gitDir, url string) ([]Status, err
 // attempt's error.
 type Waiting struct {
 	N     int
-	Error string
+	Error masked.Text
 }
 
 // WaitingStatuses counts by repository and URL, for one repository or with "" for
@@ -136,7 +138,7 @@ func (s *Store) SettleStatuses(ctx context.Context, over, later []Status) error 
 		}
 		for _, x := range later {
 			_, err := tx.ExecContext(ctx, "UPDATE statuses SET attempts = ?6, next_at = ?7, error = ?8"+this,
-				x.GitDir, x.URL, x.OID, x.Context, nanos(x.At), x.Attempts, nanos(x.NextAt), x.Error)
+				x.GitDir, x.URL, x.OID, x.Context, nanos(x.At), x.Attempts, nanos(x.NextAt), x.Error.String())
 			if err != nil {
 				return err
 			}

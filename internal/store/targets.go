@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"quire/internal/secret/masked"
 )
 
 // MirrorTarget is a remote that a repository is mirrored to. It names its
@@ -22,7 +24,8 @@ type MirrorTarget struct {
 	Looked  time.Time // the last audit, made or not
 	// Why the last audit could not be made, "" if it was: the class of the error, and
 	// its text.
-	LookClass, LookError string
+	LookClass string
+	LookError masked.Text
 
 	Expires time.Time // of the credential, where the forge tells
 }
@@ -147,11 +150,11 @@ func (s *Store) targets(ctx context.Context, where string, args ...any) ([]Mirro
 
 // Seen records that a target was looked at, or could not be: class and cause say
 // why then, and the zero class that it could.
-func (s *Store) Seen(ctx context.Context, gitDir, url string, at time.Time, class, cause string) error {
+func (s *Store) Seen(ctx context.Context, gitDir, url string, at time.Time, class string, cause masked.Text) error {
 	return s.change(ctx, "record a target", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE targets SET looked = ?3, look_class = ?4, look_error = ?5,
 			checked = CASE WHEN ?4 = '' THEN ?3 ELSE checked END WHERE git_dir = ?1 AND url = ?2`,
-			gitDir, url, nanos(at), class, cause)
+			gitDir, url, nanos(at), class, cause.String())
 		return err
 	})
 }

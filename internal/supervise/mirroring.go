@@ -170,7 +170,7 @@ func (w *world) wants(call pipeline.Call, m pipeline.Mirror) ([]mirror.Want, err
 func (w *world) recordMirror(call pipeline.Call, r mirror.Report) {
 	mask := w.journal.mask
 	for _, x := range r.Results {
-		reason := x.Detail
+		reason := x.Detail.String()
 		if x.Advice != "" {
 			reason = strings.TrimSpace(reason + "; " + x.Advice)
 		}

@@ -103,9 +103,9 @@ func mirrored(t *testing.T, s *store.Store, gitDir string, now time.Time) {
 	for name, rows := range map[string][]store.Delivery{
 		"good": {{Ref: "refs/heads/main", Want: oid, Put: oid, State: store.DeliveryLanded}},
 		"<bad>": {
-			{Ref: "refs/heads/<i>", Want: oid, State: store.DeliveryRefused, Class: "protected-branch", Error: "<img src=x>"},
-			{Ref: "refs/heads/late", Want: oid, State: store.DeliveryWaiting, NextAt: now.Add(time.Hour), Class: "network", Error: "no route"},
-			{Ref: "refs/heads/gone", Want: strings.Repeat("0", 40), Put: oid, State: store.DeliveryDiverged, There: strings.Repeat("c", 40), Class: "diverged", Error: "moved"},
+			{Ref: "refs/heads/<i>", Want: oid, State: store.DeliveryRefused, Class: "protected-branch", Error: masked.Const("<img src=x>")},
+			{Ref: "refs/heads/late", Want: oid, State: store.DeliveryWaiting, NextAt: now.Add(time.Hour), Class: "network", Error: masked.Const("no route")},
+			{Ref: "refs/heads/gone", Want: strings.Repeat("0", 40), Put: oid, State: store.DeliveryDiverged, There: strings.Repeat("c", 40), Class: "diverged", Error: masked.Const("moved")},
 		},
 		"left": {{Ref: "refs/heads/main", Want: oid, State: store.DeliveryWaiting}},
 	} {

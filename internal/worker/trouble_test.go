@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"quire/internal/secret/masked"
 	"quire/mirror"
 )
 
@@ -12,7 +13,7 @@ import (
 // what was told before.
 func TestWhichLooksAPersonHearsOf(t *testing.T) {
 	failed := func(c mirror.Class) error {
-		return errors.Join(&mirror.TargetError{Target: "forge", Class: c, Detail: "why", Advice: "Do this."}, nil)
+		return errors.Join(&mirror.TargetError{Target: "forge", Class: c, Detail: masked.Const("why"), Advice: "Do this."}, nil)
 	}
 	for name, c := range map[string]struct {
 		notice mirror.Notice
