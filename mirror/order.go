@@ -62,7 +62,8 @@ func (o Order) Takes(ref string) bool {
 	if len(refs) == 0 {
 		refs = usualRefs
 	}
-	return matches(refs, ref) && !matches(o.Exclude, ref)
+	// What keeps the commits of runs is this machine's own affair.
+	return matches(refs, ref) && !matches(o.Exclude, ref) && !strings.HasPrefix(ref, "refs/quire/")
 }
 
 func matches(patterns []string, ref string) bool {

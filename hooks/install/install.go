@@ -115,7 +115,7 @@ func Install(path string, o Options) (Result, error) {
 	if err := repo.share(); err != nil {
 		return res, err
 	}
-	res.PushOptions, err = repo.allowPushOptions(rec)
+	res.PushOptions, err = repo.configure(rec)
 	res.Changed = res.Changed || res.PushOptions
 	return res, err
 }
@@ -153,6 +153,9 @@ func Uninstall(path string) (Result, error) {
 		if err := repo.unshare(); err != nil {
 			return res, err
 		}
+	}
+	if err := repo.removeRunRefs(); err != nil {
+		return res, err
 	}
 	if res.PushOptions, err = repo.restoreConfig(rec); err != nil {
 		return res, err

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -17,6 +18,13 @@ import (
 // `git push -o ci.skip` works only if the repository says that it takes push
 // options. git says so for receive.advertisePushOptions, which is off unless set.
 const pushOptionsKey = "receive.advertisePushOptions"
+
+// Refs that keep the commits of runs (gitrepo.RunRefs) are shown to no client, and
+// changed by none, where this names them.
+const (
+	hideKey = "transfer.hideRefs"
+	hidden  = "refs/quire"
+)
 
 // record is what uninstalling must know, kept in the repository.
 type record struct {
@@ -27,7 +35,7 @@ type record struct {
 	// put back.
 	ConfigBefore []byte `json:"config_before,omitempty"`
 	ConfigAfter  string `json:"config_after,omitempty"`
-	ValueBefore  string `json:"value_before,omitempty"` // of the key; "" if it was not set here
+	ValueBefore  string `json:"value_before,omitempty"` // of pushOptionsKey; "" if it was not set here
 }
 
 func (r Repo) recordPath() string { return filepath.Join(r.GitDir, "quire-install.json") }
@@ -63,9 +71,11 @@ func (r Repo) writeRecord(rec *record) error {
 	return nil
 }
 
-// allowPushOptions sets the key unless it is in force already.
-func (r Repo) allowPushOptions(rec *record) (changed bool, err error) {
-	if r.PushOptions() {
+// configure allows push options and hides the refs of runs, unless that is so
+// already.
+func (r Repo) configure(rec *record) (changed bool, err error) {
+	options, hides := r.PushOptions(), r.hidesRunRefs()
+	if options && hides {
 		return false, nil
 	}
 	config, err := filepath.EvalSymlinks(filepath.Join(r.GitDir, "config"))
@@ -80,15 +90,28 @@ func (r Repo) allowPushOptions(rec *record) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("allow push options: %w", err)
 	}
-	if value, err := git(r.GitDir, "config", "--local", "--get", pushOptionsKey); err == nil {
-		rec.ValueBefore = strings.TrimSuffix(value, "\n")
+	// An earlier version's installation is undone with this one, to the bytes that
+	// were there before both, unless somebody has changed them in between.
+	again := rec.ConfigBefore != nil
+	whole := !again || digest(before) == rec.ConfigAfter
+	if !again {
+		if value, err := git(r.GitDir, "config", "--local", "--get", pushOptionsKey); err == nil {
+			rec.ValueBefore = strings.TrimSuffix(value, "\n")
+		}
+		rec.ConfigBefore = before
+		if err := r.writeRecord(rec); err != nil { // before the change that it is to undo
+			return false, err
+		}
 	}
-	rec.ConfigBefore = before
-	if err := r.writeRecord(rec); err != nil { // before the change that it is to undo
-		return false, err
+	if !options {
+		if _, err := git(r.GitDir, "config", "--local", pushOptionsKey, "true"); err != nil {
+			return false, fmt.Errorf("allow push options in %s: %w", config, err)
+		}
 	}
-	if _, err := git(r.GitDir, "config", "--local", pushOptionsKey, "true"); err != nil {
-		return false, fmt.Errorf("allow push options in %s: %w", config, err)
+	if !hides {
+		if _, err := git(r.GitDir, "config", "--local", "--add", hideKey, hidden); err != nil {
+			return false, fmt.Errorf("hide the refs of runs in %s: %w", config, err)
+		}
 	}
 	if err := restoreOwner(config, st); err != nil {
 		return true, fmt.Errorf("allow push options: %w", err)
@@ -97,7 +120,9 @@ func (r Repo) allowPushOptions(rec *record) (changed bool, err error) {
 	if err != nil {
 		return true, fmt.Errorf("allow push options: %w", err)
 	}
-	rec.ConfigAfter = digest(after)
+	if whole {
+		rec.ConfigAfter = digest(after)
+	}
 	return true, r.writeRecord(rec)
 }
 
@@ -107,8 +132,28 @@ func (r Repo) PushOptions() bool {
 	return err == nil && strings.TrimSpace(out) == "true"
 }
 
-// restoreConfig undoes allowPushOptions: the old bytes if nobody has changed
-// the file since, else the one key.
+// hidesRunRefs reports whether the repository keeps the refs of runs from clients.
+func (r Repo) hidesRunRefs() bool {
+	out, err := git(r.GitDir, "config", "--get-all", hideKey)
+	return err == nil && slices.Contains(strings.Split(out, "\n"), hidden)
+}
+
+// removeRunRefs removes the refs that keep the commits of runs.
+func (r Repo) removeRunRefs() error {
+	out, err := git(r.GitDir, "for-each-ref", "--format=%(refname)", hidden+"/")
+	if err != nil {
+		return fmt.Errorf("remove the refs of runs: %w", err)
+	}
+	for ref := range strings.Lines(out) {
+		if _, err := git(r.GitDir, "-c", "core.hooksPath=/dev/null", "update-ref", "--no-deref", "-d", strings.TrimSuffix(ref, "\n")); err != nil {
+			return fmt.Errorf("remove the refs of runs: %w", err)
+		}
+	}
+	return nil
+}
+
+// restoreConfig undoes configure: the old bytes if nobody has changed the file
+// since, else the two keys.
 func (r Repo) restoreConfig(rec *record) (changed bool, err error) {
 	if rec.ConfigBefore == nil {
 		return false, nil
@@ -130,10 +175,16 @@ func (r Repo) restoreConfig(rec *record) (changed bool, err error) {
 		return false, nil
 	case digest(now) == rec.ConfigAfter:
 		err = WriteFile(config, rec.ConfigBefore, st.Mode().Perm())
-	case rec.ValueBefore != "":
-		_, err = git(r.GitDir, "config", "--local", pushOptionsKey, rec.ValueBefore)
 	default:
-		if _, getErr := git(r.GitDir, "config", "--local", "--get", pushOptionsKey); getErr == nil {
+		if _, getErr := git(r.GitDir, "config", "--local", "--get", hideKey, "^"+hidden+"$"); getErr == nil {
+			_, err = git(r.GitDir, "config", "--local", "--unset-all", hideKey, "^"+hidden+"$")
+		}
+		if err != nil {
+			break
+		}
+		if rec.ValueBefore != "" {
+			_, err = git(r.GitDir, "config", "--local", pushOptionsKey, rec.ValueBefore)
+		} else if _, getErr := git(r.GitDir, "config", "--local", "--get", pushOptionsKey); getErr == nil {
 			_, err = git(r.GitDir, "config", "--local", "--unset-all", pushOptionsKey)
 		}
 	}

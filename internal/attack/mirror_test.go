@@ -217,7 +217,7 @@ func TestATagIsMadeUnderTheRepositorysRules(t *testing.T) {
 		if log := m.jobLog(); strings.Contains(log, "PUSHED") || strings.Count(log, "refused .quire/ci.fnl:") != 10 {
 			t.Errorf("the job's log:\n%s", log)
 		}
-		if refs := m.must(r.GitDir, "git", "for-each-ref", "--format=%(refname)"); refs != "refs/heads/main\n" {
+		if refs := m.must(r.GitDir, "git", "for-each-ref", "--format=%(refname)", "refs/heads/", "refs/tags/"); refs != "refs/heads/main\n" {
 			t.Errorf("refs: %s", refs)
 		}
 		p = r.push("main", tagging("free-1"))
@@ -226,7 +226,7 @@ func TestATagIsMadeUnderTheRepositorysRules(t *testing.T) {
 			t.Errorf("%s", p.Report)
 		}
 		for _, dir := range []string{r.GitDir, place.GitDir} {
-			if refs := m.must(dir, "git", "for-each-ref", "--format=%(refname)"); refs != "refs/heads/main\nrefs/tags/free-1\n" {
+			if refs := m.must(dir, "git", "for-each-ref", "--format=%(refname)", "refs/heads/", "refs/tags/"); refs != "refs/heads/main\nrefs/tags/free-1\n" {
 				t.Errorf("refs of %s: %s", dir, refs)
 			}
 		}

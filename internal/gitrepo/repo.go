@@ -11,7 +11,8 @@
 // Either way the size of an object is asked before it is read, and bounds.go says
 // how much that may be. Git itself is held to a bound of memory.
 //
-// It does not push, fetch, check out, or move any branch.
+// It does not push, fetch, check out, or move any branch. The only refs that it
+// changes are those that keep the commits of runs (keep.go).
 package gitrepo
 
 import (

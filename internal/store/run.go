@@ -158,6 +158,27 @@ func (s *Store) Runs(ctx context.Context, f Filter) ([]event.Run, error) {
 	return runs, nil
 }
 
+// Numbers are the numbers of a repository's runs.
+func (s *Store) Numbers(ctx context.Context, gitDir string) (map[int64]bool, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT number FROM runs WHERE git_dir = ?", gitDir)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", explain(err))
+	}
+	defer rows.Close()
+	out := map[int64]bool{}
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, fmt.Errorf("list runs: %w", err)
+		}
+		out[n] = true
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list runs: %w", explain(err))
+	}
+	return out, nil
+}
+
 // Repositories lists the repositories that pushes were taken from.
 func (s *Store) Repositories(ctx context.Context) ([]string, error) {
 	// Each step is one look into the index, however many pushes there are;

@@ -97,7 +97,7 @@ func TestAPushThatTwoWorkersDiedOverIsSetAside(t *testing.T) {
 // repoBeside pushes to another repository, unattended, and returns the commit.
 func (r *repo) repoBeside(name string) string {
 	other := r.world.repo(name)
-	commit := other.commit(`(runtime.run "true")`)
+	commit := other.commit(`(runtime.run ["echo" "beside"])`) // of the same second as another's, and not the same
 	other.pushUnattended("")
 	return commit
 }

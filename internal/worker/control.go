@@ -61,6 +61,9 @@ func Retry(ctx context.Context, cfg *config.Config, st *store.Store, id string) 
 	if err != nil {
 		return r, err
 	}
+	// Its commit is kept by the old run's ref until now, and that is enough to begin
+	// with: a fault here is the run's own to meet.
+	keepCommits(ctx, r.GitDir, r)
 	Poke(cfg)
 	return r, nil
 }

@@ -94,6 +94,7 @@ func (c *Collected) repository(ctx context.Context, cfg *config.Config, st *stor
 		}
 		gone = append(gone, idle...)
 	}
+	c.try(forgetCommits(ctx, st, gitDir))
 	for _, id := range gone {
 		c.try(runlog.RemoveTaken(cfg.StateDir, id))
 		c.Pushes++

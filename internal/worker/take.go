@@ -128,6 +128,7 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 	}
 	event.Reached(event.StepTaken)
 	w.dispatch(ctx) // first of all: the rest is done while supervisors begin
+	w.tell("keep the commits of push "+p.ID, keepCommits(ctx, p.GitDir, taken.Runs...))
 	answer := runlog.Taken{Push: p.ID}
 	if answer.Mirrors, err = w.awaitMirrors(ctx, p); err != nil {
 		return err
