@@ -2,6 +2,8 @@ package attack
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,6 +34,43 @@ func TestACommandReadsNothingOfTheOperators(t *testing.T) {
 		}
 		m.nowhereBut(canary, other.GitDir, other.Work)
 		m.unchanged(before, other.GitDir)
+	})
+}
+
+// Rule: of its own repository a command sees objects and refs. Its settings, where people
+// keep credentials, and its hooks are the owner's.
+func TestACommandReadsNoSettingsOfItsRepository(t *testing.T) {
+	everywhere(t, func(t *testing.T, m *machine) {
+		r := m.repository("project")
+		m.must(r.GitDir, "git", "config", "remote.up.url", "https://user:"+canary+"@forge.example/x")
+		m.must(r.GitDir, "git", "config", "http.extraHeader", "Authorization: "+canary)
+		for _, name := range []string{"hooks/update.d", "gitolite-note", "config.orig"} {
+			if err := os.WriteFile(filepath.Join(r.GitDir, name), []byte(canary+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := r.push("main", job(fmt.Sprintf(`
+cd %q && ls -a && cat config && cat hooks/* quire.toml config.* gitolite-note 2>/dev/null
+find . -name 'post-*' -exec echo "reached {}" \;
+if command -v git >/dev/null; then
+  echo "with git"
+  for dir in . "$OLDPWD"; do
+    git -C $dir log --format='the commit %%H' HEAD && git -C $dir show-ref && git -C $dir fsck --connectivity-only || echo "git fails"
+    git -C $dir config --list --show-origin
+  done
+  cd "$OLDPWD" && git fetch origin && git ls-remote origin || echo "git fails"
+fi
+echo looked
+`, r.GitDir)))
+		m.idle()
+		if p.Err != nil || !strings.Contains(p.Report, "success: run") {
+			t.Errorf("the push: %v\n%s", p.Err, p.Report)
+		}
+		log := m.quire("log", "last", "attack")
+		if !strings.Contains(log, "looked") || strings.Contains(log, "reached") || strings.Contains(log, canary) ||
+			strings.Contains(log, "git fails") || strings.Contains(log, "with git") != strings.Contains(log, "the commit") {
+			t.Errorf("the job's log: %s", log)
+		}
 	})
 }
 

@@ -38,6 +38,7 @@ type sandbox struct {
 	filter    []byte // of system calls, as bwrap reads it; nil: there is none
 	private   string // directory of this run's own /tmp, homes and /etc
 	overRoot  string // rootfs: where its throw-away copy is mounted, in each command's own namespace
+	repo      *local.Repository
 	networked bool
 
 	base layout        // without a home directory, and what is hidden
@@ -49,14 +50,14 @@ type sandbox struct {
 
 // New makes the executor of one run, or says what to install. It makes this
 // process a subreaper.
-func New(_ context.Context, spec executor.Spec) (executor.Executor, error) {
+func New(ctx context.Context, spec executor.Spec) (executor.Executor, error) {
 	if err := executor.Check(spec); err != nil {
 		return nil, err
 	}
-	return over(spec, local.Group(spec))
+	return over(ctx, spec, local.Group(spec))
 }
 
-func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err error) {
+func over(ctx context.Context, spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err error) {
 	run, err := local.NewRunner(spec, group)
 	if err != nil {
 		return nil, err
@@ -112,7 +113,10 @@ func over(spec executor.Spec, group *procs.Cgroup) (_ executor.Executor, err err
 			return nil, err
 		}
 	}
-	base, err := plan(spec, s.networked, s.private)
+	if s.repo, err = local.ShowRepository(ctx, spec.GitDir, filepath.Join(s.private, "repository")); err != nil {
+		return nil, fmt.Errorf("the sandbox: %w", err)
+	}
+	base, err := plan(spec, s.repo, s.networked, s.private)
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
@@ -224,6 +228,9 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 	}
 	l, err := s.layout(ctx, c.Env)
 	if err != nil {
+		return executor.Exit{}, err
+	}
+	if err := s.repo.Refresh(ctx); err != nil {
 		return executor.Exit{}, err
 	}
 	view := local.View(l.hold)

@@ -13,7 +13,7 @@ import (
 	"quire/internal/executor/local"
 )
 
-var traits = executortest.Traits{Path: local.DefaultPath, ShellStatus: true, Apart: true, Extra: []string{"PWD"}}
+var traits = executortest.Traits{Path: local.DefaultPath, ShellStatus: true, Apart: true, Sandbox: true, Extra: []string{"PWD"}}
 
 func needBwrap(t testing.TB) {
 	t.Helper()

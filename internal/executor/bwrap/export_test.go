@@ -7,7 +7,9 @@ import (
 )
 
 // NewWithoutCgroup is New on a machine that grants no cgroup.
-func NewWithoutCgroup(spec executor.Spec) (executor.Executor, error) { return over(spec, nil) }
+func NewWithoutCgroup(spec executor.Spec) (executor.Executor, error) {
+	return over(context.Background(), spec, nil)
+}
 
 // OptionsFile is optionsFile.
 var OptionsFile = optionsFile

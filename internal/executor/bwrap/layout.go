@@ -76,7 +76,7 @@ var shown = []string{
 }
 
 // plan lays out a run's sandbox, but for the home directory.
-func plan(spec executor.Spec, networked bool, private string) (layout, error) {
+func plan(spec executor.Spec, repo *local.Repository, networked bool, private string) (layout, error) {
 	var l layout
 	if spec.Rootfs != "" {
 		l = append(l, mount{target: "/", kind: writable, source: overlayRoot(private), look: spec.Rootfs, fresh: true})
@@ -92,10 +92,8 @@ func plan(spec executor.Spec, networked bool, private string) (layout, error) {
 		mount{target: "/dev", kind: devices},
 		mount{target: "/tmp", kind: writable, source: filepath.Join(private, "tmp")},
 	)
-	for _, dir := range append(local.Alternates(spec.GitDir), spec.GitDir) {
-		if isDir(dir) {
-			l = append(l, mount{target: dir, kind: readOnly, source: dir})
-		}
+	for _, b := range append(local.Alternates(spec.GitDir), repo.Binds()...) {
+		l = append(l, mount{target: b.Target, kind: readOnly, source: b.Source})
 	}
 	l = append(l, mount{target: spec.Workspace, kind: writable, source: spec.Workspace}).sorted()
 	for _, m := range spec.Mounts {

@@ -129,12 +129,10 @@ func user(ctx context.Context, workspace string) (string, error) {
 }
 
 // shown are the directories that commands see under their own paths.
-func shown(spec executor.Spec) []mount.Mount {
+func shown(spec executor.Spec, repo *local.Repository) []mount.Mount {
 	shown := []mount.Mount{{Type: mount.TypeBind, Source: spec.Workspace, Target: spec.Workspace}}
-	for _, dir := range append(local.Alternates(spec.GitDir), spec.GitDir) {
-		if !missing(dir) {
-			shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: dir, Target: dir, ReadOnly: true})
-		}
+	for _, b := range append(local.Alternates(spec.GitDir), repo.Binds()...) {
+		shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: b.Source, Target: b.Target, ReadOnly: true})
 	}
 	for _, m := range spec.Mounts {
 		shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: !m.Writable})

@@ -10,11 +10,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"quire/internal/executor"
+	"quire/internal/executor/local"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/mount"
@@ -32,6 +34,7 @@ type Executor struct {
 	// What containers are shown and the user that commands run as are settled
 	// before a job could change what they are read from.
 	shown []mount.Mount
+	repo  *local.Repository
 	user  string
 
 	mu       sync.Mutex
@@ -68,16 +71,18 @@ func New(ctx context.Context, spec executor.Spec, options ...Option) (_ *Executo
 	for _, o := range options {
 		o(d)
 	}
-	var local bool
-	if d.engine, local, err = connect(ctx); err != nil {
+	if d.engine, d.bound, err = connect(ctx); err != nil {
 		return nil, err
 	}
-	d.bound = local
 	if d.helper, err = helper(d.helper); err != nil {
 		d.engine.Close()
 		return nil, err
 	}
-	d.shown = shown(spec)
+	if d.repo, err = local.ShowRepository(ctx, spec.GitDir, filepath.Join(spec.Scratch, "repository")); err != nil {
+		d.engine.Close()
+		return nil, err
+	}
+	d.shown = shown(spec, d.repo)
 	if d.user, err = user(ctx, spec.Workspace); err != nil {
 		d.engine.Close()
 		return nil, err

@@ -182,7 +182,7 @@ func TestHostileSpecs(t *testing.T) {
 
 func TestConformance(t *testing.T) {
 	engine(t)
-	executortest.Run(t, executortest.Traits{Path: "/bin", Extra: []string{"HOME", "HOSTNAME"}}, open)
+	executortest.Run(t, executortest.Traits{Path: "/bin", Sandbox: true, Extra: []string{"HOME", "HOSTNAME"}}, open)
 }
 
 func TestLimits(t *testing.T) {

@@ -40,6 +40,11 @@ func (d *Executor) Exec(ctx context.Context, c executor.Command, stdout, stderr 
 	if err != nil {
 		return executor.Exit{}, err
 	}
+	if d.bound {
+		if err := d.repo.Refresh(ctx); err != nil {
+			return executor.Exit{}, err
+		}
+	}
 	call := &call{d: d, box: b, mark: "\x00\x00quire " + rand.Text() + " ", grace: d.spec.Grace}
 	if call.grace <= 0 {
 		call.grace = local.DefaultGrace

@@ -27,6 +27,9 @@ type Traits struct {
 	// Apart: commands have a process table of their own, so that "$$" says
 	// nothing to the test's process.
 	Apart bool
+	// Sandbox: commands see what the executor shows them, and nothing else of the
+	// machine. The host executor's see all.
+	Sandbox bool
 	// Extra are names of environment variables that the executor adds.
 	Extra []string
 }
@@ -45,6 +48,9 @@ func Run(t *testing.T, traits Traits, make Factory) {
 	t.Run("leftovers", s.leftovers)
 	t.Run("parallel", s.parallel)
 	t.Run("volume", s.volume)
+	if traits.Sandbox {
+		t.Run("repository", s.repository)
+	}
 }
 
 type suite struct {
