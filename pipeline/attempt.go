@@ -56,7 +56,7 @@ type attempt struct {
 	call  Call
 	clock *clock
 
-	outputs plain // nil when the run-fn returned nothing
+	outputs plain // nil when the run-fn returned nothing; mostly a table
 	err     error
 }
 
@@ -67,11 +67,12 @@ func (a *attempt) verdict() verdict {
 		if a.outputs == nil {
 			return verdict{state: event.JobSkipped}
 		}
-		t := a.outputs.(*plainTable)
-		if reason := exitReason(t); reason != "" {
-			return verdict{state: event.JobFailed, reason: a.reason(errors.New(reason)), outputs: t}
+		if t, ok := a.outputs.(*plainTable); ok {
+			if reason := exitReason(t); reason != "" {
+				return verdict{state: event.JobFailed, reason: a.reason(errors.New(reason)), outputs: t}
+			}
 		}
-		return verdict{state: event.JobSucceeded, outputs: t}
+		return verdict{state: event.JobSucceeded, outputs: a.outputs}
 	}
 	o := verdict{state: event.JobFailed, reason: a.reason(a.err)}
 	var timeout *timeoutError
@@ -204,8 +205,9 @@ func (a *attempt) callRunFn(L *lua.LState, rt *Runtime, find *finder) (lua.LValu
 	return v, nil
 }
 
-// accept takes what the run-fn returned. false skips the job as nil does,
-// because it is what (and on-main? (sh …)) gives.
+// accept takes what the run-fn returned: a table, or a string, a number or true,
+// which is then the output. false skips the job as nil does, because it is what
+// (and on-main? (sh …)) gives.
 func (a *attempt) accept(v lua.LValue) error {
 	switch v := v.(type) {
 	case *lua.LNilType:
@@ -214,7 +216,9 @@ func (a *attempt) accept(v lua.LValue) error {
 		if !bool(v) {
 			return nil
 		}
-	case *lua.LTable:
+	}
+	switch v.(type) {
+	case lua.LBool, lua.LString, lua.LNumber, *lua.LTable:
 		var err error
 		a.outputs, err = freeze(v)
 		return err

@@ -16,30 +16,30 @@ var shFields = []string{"env", "cwd", "timeout", "stdin"}
 
 // runSh runs a command and returns how it ended, whatever that was.
 func runSh(r *Runtime, a arguments) (lua.LValue, error) {
-	result, _, err := r.command(a, "sh")
+	cmd, result, err := r.command(a, "sh")
 	if err != nil {
 		return nil, err
 	}
-	return resultTable(a.L, result), nil
+	return resultTable(a.L, cmd, result), nil
 }
 
 // runRun is runSh, but a command that did not succeed is an error.
 func runRun(r *Runtime, a arguments) (lua.LValue, error) {
-	result, timeout, err := r.command(a, "run")
+	cmd, result, err := r.command(a, "run")
 	if err != nil {
 		return nil, err
 	}
-	if why := result.failure(timeout); why != "" {
+	if why := result.failure(cmd.Timeout); why != "" {
 		return nil, fmt.Errorf("%s: %s", result.Cmd, why)
 	}
-	return resultTable(a.L, result), nil
+	return resultTable(a.L, cmd, result), nil
 }
 
 // command reads the arguments of sh or run and has the host run them.
-func (r *Runtime) command(a arguments, primitive string) (Result, time.Duration, error) {
+func (r *Runtime) command(a arguments, primitive string) (Command, Result, error) {
 	cmd, err := commandOf(a.get(1), primitive)
 	if err != nil {
-		return Result{}, 0, err
+		return cmd, Result{}, err
 	}
 	err = a.options(2, primitive, shFields, func(f *fields) {
 		cmd.Env = f.environment("env")
@@ -54,10 +54,10 @@ func (r *Runtime) command(a arguments, primitive string) (Result, time.Duration,
 		err = r.commandSize(cmd, primitive)
 	}
 	if err != nil {
-		return Result{}, 0, err
+		return cmd, Result{}, err
 	}
 	result, err := r.host.Sh(r.clock.ctx, r.call, cmd)
-	return result, cmd.Timeout, err
+	return cmd, result, err
 }
 
 // commandSize checks that the command and what the pipeline puts into its
@@ -134,14 +134,23 @@ func (r Result) failure(timeout time.Duration) string {
 	return ""
 }
 
+// shown is a command as :cmd has it: the shell's text as it was given, and a
+// list in the form of the Rust forge, which pipelines may look into.
+func (c Command) shown() string {
+	if len(c.Argv) == 0 {
+		return c.Shell
+	}
+	return `["` + strings.Join(c.Argv, `", "`) + `"]`
+}
+
 // resultTable is what sh returns. The fields that only some results have are
 // absent, not false, from the others.
-func resultTable(L *lua.LState, r Result) *lua.LTable {
+func resultTable(L *lua.LState, c Command, r Result) *lua.LTable {
 	t := L.CreateTable(0, 5)
 	t.RawSetString("exit", lua.LNumber(r.Exit))
 	t.RawSetString("stdout", lua.LString(r.Stdout))
 	t.RawSetString("stderr", lua.LString(r.Stderr))
-	t.RawSetString("cmd", lua.LString(r.Cmd))
+	t.RawSetString("cmd", lua.LString(c.shown()))
 	if r.Signal != "" {
 		t.RawSetString("signal", lua.LString(r.Signal))
 	}

@@ -13,7 +13,7 @@ import (
 	"quire/fennel"
 )
 
-// Diagnostic is one thing that is wrong with a pipeline, and where.
+// Diagnostic is one thing that is wrong with a pipeline, or only odd, and where.
 type Diagnostic struct {
 	File string `json:"file"`
 	Line int    `json:"line"` // from 1; 0 when the place is not known
@@ -22,6 +22,9 @@ type Diagnostic struct {
 	// 0 as Fennel's own compile errors count them, so that one file's errors agree.
 	Col    int `json:"col"`
 	EndCol int `json:"end_col"`
+
+	// Warning is set on what [Pipeline.Warnings] says of a pipeline that is sound.
+	Warning bool `json:"warning,omitempty"`
 
 	Message string `json:"message"`
 	Advice  string `json:"advice,omitempty"`  // what to do; one sentence a line
@@ -38,6 +41,9 @@ func (d Diagnostic) Error() string {
 			fmt.Fprintf(&b, ":%d:%d", d.Line, d.Col)
 		}
 		b.WriteString(": ")
+	}
+	if d.Warning {
+		b.WriteString("warning: ")
 	}
 	b.WriteString(d.Message)
 	if d.Excerpt != "" {
@@ -152,7 +158,7 @@ func ofCompiler(err error, text func(file string) []byte) Diagnostics {
 	}
 	if m := nestedError.FindStringSubmatch(fe.Message); m != nil {
 		d.Message, d.Advice = m[4], ""
-		if source := text(m[1]); source != nil {
+		if source := text(m[1]); source != nil && m[2] != "?" {
 			d.File = m[1]
 			d.Line, _ = strconv.Atoi(m[2])
 			d.Col, _ = strconv.Atoi(m[3])

@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"quire/fennel/vm"
 	"quire/internal/checked"
 )
 
@@ -180,7 +181,20 @@ func (f *fields) list(key string) []string {
 	if items, ok := stringList(v); ok {
 		return items
 	}
-	f.add(key, fmt.Sprintf(":%s must be a list of strings, got %s", key, typeOfList(v)), "")
+	f.add(key, fmt.Sprintf(":%s must be a list of strings, got %s", key, typeOfList(v, false)), "")
+	return nil
+}
+
+// names is a field that holds a list of names of jobs; nil when it is absent.
+func (f *fields) names(key string) []string {
+	v := f.get(key)
+	if v == lua.LNil {
+		return nil
+	}
+	if names, ok := nameList(v); ok {
+		return names
+	}
+	f.add(key, fmt.Sprintf(":%s must be a list of names, got %s", key, typeOfList(v, true)), "")
 	return nil
 }
 
@@ -239,6 +253,35 @@ func (f *fields) function(key string) *lua.LFunction {
 	return nil
 }
 
+// nameOf reads what names a job: a string, or a number, which is the text of it.
+func nameOf(v lua.LValue) (string, bool) {
+	switch v := v.(type) {
+	case lua.LString:
+		return string(v), true
+	case lua.LNumber:
+		return vm.FormatNumber(float64(v)), true
+	}
+	return "", false
+}
+
+// nameList is stringList for names of jobs.
+func nameList(v lua.LValue) (names []string, ok bool) {
+	t, isTable := v.(*lua.LTable)
+	if !isTable {
+		return nil, false
+	}
+	names = []string{}
+	n := t.Len()
+	for i := 1; i <= n; i++ {
+		name, isName := nameOf(t.RawGetInt(i))
+		if !isName || name == "" {
+			return nil, false
+		}
+		names = append(names, name)
+	}
+	return names, isList(t)
+}
+
 // stringList reads a Lua list of non-empty strings; ok is false for anything
 // else, a table with other keys included.
 func stringList(v lua.LValue) (items []string, ok bool) {
@@ -269,15 +312,16 @@ func isList(t *lua.LTable) bool {
 	return true
 }
 
-// typeOfList names what is there in place of a list of strings.
-func typeOfList(v lua.LValue) string {
+// typeOfList names what is there in place of a list of strings, or of strings and
+// numbers.
+func typeOfList(v lua.LValue, numbers bool) string {
 	t, ok := v.(*lua.LTable)
 	if !ok {
 		return v.Type().String()
 	}
 	n := t.Len()
 	for i := 1; i <= n; i++ {
-		if e := t.RawGetInt(i); e.Type() != lua.LTString {
+		if e := t.RawGetInt(i); e.Type() != lua.LTString && (e.Type() != lua.LTNumber || !numbers) {
 			return fmt.Sprintf("a %s in it", e.Type())
 		} else if e.String() == "" {
 			return "an empty string in it"

@@ -31,7 +31,7 @@ func (f *finder) other(L *lua.LState) int {
 
 func (f *finder) job(L *lua.LState) int {
 	f.other(L)
-	if id, ok := L.Get(1).(lua.LString); !ok || f.found || string(id) != f.id {
+	if id, ok := nameOf(L.Get(1)); !ok || f.found || id != f.id {
 		return 0
 	}
 	f.found = true

@@ -33,17 +33,19 @@ func (b bitset) union(other bitset) {
 	}
 }
 
-// finding is a fault of the graph; element, if not empty, is the input of the
-// job that it is about.
+// finding is a fault of the graph, or only something odd in it; element, if not
+// empty, is the input of the job that it is about.
 type finding struct {
 	job     *registered
 	element string
 	message string
 	advice  string
+	odd     bool // the graph is sound
 }
 
-// arrange checks how the registered jobs depend on one another. Without
-// findings it returns the jobs in topological order and their graph.
+// arrange checks how the registered jobs depend on one another. Without faults
+// it returns the jobs in topological order and their graph, and among the
+// findings is only what is odd.
 //
 // A job whose own registration is faulty (r.sound is false) takes part as a
 // node, so that one mistake is not told a second time by every job behind it.
@@ -53,13 +55,14 @@ func arrange(regs []*registered) ([]*Job, *graph, []finding) {
 		a.byID[r.job.ID] = i
 	}
 	a.resolve()
+	a.judgeUnknown()
 	inCycle := a.cycles()
 	a.unreachable(inCycle)
-	if len(a.findings) > 0 {
+	if slices.ContainsFunc(a.findings, func(f finding) bool { return !f.odd }) {
 		return nil, nil, a.findings
 	}
 	jobs, g := a.sorted()
-	return jobs, g, nil
+	return jobs, g, a.findings
 }
 
 type arrangement struct {
@@ -67,7 +70,22 @@ type arrangement struct {
 	byID     map[string]int
 	inputs   [][]int // edges that resolved, by registration index
 	starts   []bool  // lists the source, or is broken in a way already reported
+	unknown  []int   // jobs with an input that nothing has the name of, by finding
 	findings []finding
+}
+
+// judgeUnknown decides of each input that is neither a job nor a source whether
+// it is a fault. The Rust forge ignores it where the job runs by another input;
+// but what a mirror waits for is no such list there, and a typing mistake would
+// have it push what was never tested.
+func (a *arrangement) judgeUnknown() {
+	reached := a.reached()
+	for k, i := range a.unknown {
+		f := &a.findings[k]
+		if f.odd = reached[i] && a.regs[i].job.Mirror == nil; !f.odd {
+			a.starts[i] = true // told already
+		}
+	}
 }
 
 // resolve finds what each input names.
@@ -96,9 +114,9 @@ func (a *arrangement) resolve() {
 			if n := nearest(in, known); n != "" && n != r.job.ID {
 				advice = "Did you mean :" + n + "?"
 			}
-			a.starts[i] = true
-			a.findings = append(a.findings, finding{r, in,
-				fmt.Sprintf("Job '%s' has the input '%s', which is neither a job nor a source.", r.job.ID, printable(in)), advice})
+			a.unknown = append(a.unknown, i)
+			a.findings = append(a.findings, finding{job: r, element: in, advice: advice,
+				message: fmt.Sprintf("Job '%s' has the input '%s', which is neither a job nor a source.", r.job.ID, printable(in))})
 		}
 	}
 }
@@ -174,14 +192,25 @@ func (a *arrangement) reportCycle(members []int) {
 		waits = append(waits[:few], "…")
 	}
 	slices.Sort(names)
-	a.findings = append(a.findings, finding{a.regs[members[0]], element,
-		"Cycle detected among jobs: " + strings.Join(names, ", "),
-		strings.Join(waits, ", ") + "."})
+	a.findings = append(a.findings, finding{job: a.regs[members[0]], element: element,
+		message: "Cycle detected among jobs: " + strings.Join(names, ", "),
+		advice:  strings.Join(waits, ", ") + "."})
 }
 
 // unreachable reports jobs that no source leads to. Members of a cycle are left
 // out: that they cannot start has been said.
 func (a *arrangement) unreachable(inCycle []bool) {
+	reached := a.reached()
+	for i, r := range a.regs {
+		if !reached[i] && !inCycle[i] {
+			a.findings = append(a.findings, finding{job: r,
+				message: fmt.Sprintf("Job '%s' is not reachable from any trigger (e.g. :quire/push).", r.job.ID)})
+		}
+	}
+}
+
+// reached tells which jobs a start leads to.
+func (a *arrangement) reached() []bool {
 	dependents := make([][]int, len(a.regs))
 	for i, ins := range a.inputs {
 		for _, in := range ins {
@@ -205,12 +234,7 @@ func (a *arrangement) unreachable(inCycle []bool) {
 			}
 		}
 	}
-	for i, r := range a.regs {
-		if !reached[i] && !inCycle[i] {
-			a.findings = append(a.findings, finding{job: r,
-				message: fmt.Sprintf("Job '%s' is not reachable from any trigger (e.g. :quire/push).", r.job.ID)})
-		}
-	}
+	return reached
 }
 
 // sorted numbers the jobs topologically, the one registered first going first

@@ -177,7 +177,7 @@ func (l *library) compile(ctx context.Context, text []byte, file, name string) (
 		},
 	}
 	if bytes.Contains(text, []byte("macro")) || bytes.Contains(text, []byte("eval-compiler")) {
-		opts.State = vm.New(vm.Options{Kind: vm.Sandbox, Context: ctx})
+		opts.State = vm.New(vm.Options{Kind: vm.Sandbox, Later: true, Context: ctx})
 		defer vm.Close(opts.State)
 	}
 	return fennel.Compile(text, opts)
@@ -186,9 +186,9 @@ func (l *library) compile(ctx context.Context, text []byte, file, name string) (
 // sandboxGlobals are the global names that a program may use: those that are
 // there. Anything else is a compile error with a place, rather than a nil.
 var sandboxGlobals = sync.OnceValue(func() []string {
-	L := vm.New(vm.Options{Kind: vm.Sandbox})
+	L := vm.New(vm.Options{Kind: vm.Sandbox, Later: true})
 	defer vm.Close(L)
-	var names []string
+	names := []string{fennelGlobal}
 	for k := range pairs(L.G.Global) {
 		names = append(names, k.String())
 	}

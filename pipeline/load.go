@@ -24,6 +24,11 @@ func Load(ctx context.Context, src Source, limits Limits) (*Pipeline, error) {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
+	for i := range l.faults {
+		if l.faults[i].File == "" {
+			l.faults[i].File = src.Name
+		}
+	}
 	faults := l.faults.inOrder(src.Name).legible()
 	return nil, faults[:min(len(faults), maxDiagnostics)]
 }
@@ -84,11 +89,17 @@ func (l *loading) check(prog *program, rec *recorder, whole bool) {
 	}
 	var jobs []*Job
 	var g *graph
+	var odd Diagnostics
 	if whole { // else the graph is not the one that was meant
 		var findings []finding
 		jobs, g, findings = arrange(rec.jobs)
 		for _, f := range findings {
-			l.faults = append(l.faults, where.diagnostic(f.job.at, part{element: f.element}, f.message, f.advice))
+			d := where.diagnostic(f.job.at, part{element: f.element}, f.message, f.advice)
+			if d.Warning = f.odd; f.odd {
+				odd = append(odd, d)
+			} else {
+				l.faults = append(l.faults, d)
+			}
 		}
 	}
 	if l.faults != nil {
@@ -100,7 +111,7 @@ func (l *loading) check(prog *program, rec *recorder, whole bool) {
 	}
 	l.pipeline = &Pipeline{
 		Image: rec.imageName(), Caches: rec.caches, Services: rec.services, Jobs: jobs,
-		program: prog, template: l.template, graph: g, limits: l.limits,
+		program: prog, template: l.template, graph: g, limits: l.limits, odd: odd,
 	}
 }
 

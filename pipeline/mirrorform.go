@@ -66,7 +66,7 @@ func (r *recorder) registerMirror(_ *lua.LState, at call, args []lua.LValue) {
 			f.add("as", fmt.Sprintf(":as must be a name without '/', got '%s'", printable(spec.As)), "")
 		}
 	}
-	for _, input := range f.list("after") {
+	for _, input := range f.names("after") {
 		if !slices.Contains(job.Inputs, input) {
 			job.Inputs = append(job.Inputs, input)
 		}

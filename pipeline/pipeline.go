@@ -25,6 +25,7 @@ type Pipeline struct {
 	template *template // nil: every job's state is evaluated
 	graph    *graph
 	limits   Limits
+	odd      Diagnostics // inputs that are ignored
 }
 
 // Job is one job of a pipeline, as it was registered.

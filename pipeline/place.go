@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"quire/fennel"
+	"quire/fennel/vm"
 )
 
 // part says which part of a registering call a fault is about.
@@ -108,7 +109,7 @@ func (p *places) form(at call) *fennel.List {
 			}
 		}
 		if len(list.Items) > 1 {
-			if s, ok := list.Items[1].(*fennel.Str); ok && at.id != "" && s.Val == at.id {
+			if at.id != "" && names(list.Items[1], at.id) {
 				score += 2
 			}
 		}
@@ -117,6 +118,17 @@ func (p *places) form(at call) *fennel.List {
 		}
 	}
 	return best
+}
+
+// names reports whether a literal is a job's name as nameOf reads it.
+func names(n fennel.Node, name string) bool {
+	switch n := n.(type) {
+	case *fennel.Str:
+		return n.Val == name
+	case *fennel.Num:
+		return vm.FormatNumber(n.Val) == name
+	}
+	return false
 }
 
 // walk visits a form and all that is in it.
@@ -162,8 +174,8 @@ func elementIn(n fennel.Node, value string) fennel.Node {
 	switch n := n.(type) {
 	case *fennel.Seq:
 		for _, item := range n.Items {
-			if s, ok := item.(*fennel.Str); ok && s.Val == value {
-				return s
+			if names(item, value) {
+				return item
 			}
 		}
 	case *fennel.Table:

@@ -169,14 +169,16 @@ func runLog(r *Runtime, a arguments) (lua.LValue, error) {
 // runJobs gives the outputs of a job, or of the source, that this job waited
 // for.
 func runJobs(r *Runtime, a arguments) (lua.LValue, error) {
-	name, err := a.text(1, "jobs", "the name")
-	if err != nil {
+	name, ok := nameOf(a.get(1))
+	if !ok || name == "" {
+		_, err := a.text(1, "jobs", "the name")
 		return nil, err
 	}
 	if v, ok := r.seen[name]; ok {
 		return v, nil
 	}
 	var p plain
+	var err error
 	i, isJob := r.graph.index[name]
 	switch {
 	case name == r.job.ID:

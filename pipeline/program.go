@@ -6,6 +6,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"quire/fennel"
 	"quire/fennel/vm"
 )
 
@@ -15,6 +16,16 @@ const (
 	stdlibModule  = "quire.stdlib"
 	runtimeModule = "quire.runtime" // the runtime table by itself, as the Rust forge documents it
 )
+
+// fennelGlobal is a global, and a module, that prints values: {: view : version}.
+const fennelGlobal = "fennel"
+
+// viewFunction is the same in every state, so that a template's can be kept.
+var viewFunction = &lua.LFunction{IsG: true, GFunction: func(L *lua.LState) int {
+	options, _ := L.Get(2).(*lua.LTable)
+	L.Push(lua.LString(fennel.View(L, L.Get(1), options)))
+	return 1
+}}
 
 // program is a compiled pipeline with the modules it may require: all that is
 // needed to evaluate it in a new state. It is shared by the states of a run.
@@ -50,6 +61,7 @@ func (p *program) textOf(file string) []byte {
 func (p *program) open(ctx context.Context, forms map[string]lua.LGFunction, print io.Writer) (*lua.LState, *lua.LTable) {
 	L := vm.New(vm.Options{
 		Kind:      vm.Sandbox,
+		Later:     true,
 		Context:   ctx,
 		Searchers: []lua.LGFunction{p.lib.search},
 		Stdout:    print,
@@ -60,11 +72,16 @@ func (p *program) open(ctx context.Context, forms map[string]lua.LGFunction, pri
 	}
 	table := makeRuntimeTable(L)
 	ci.RawSetString("runtime", table)
+	fnl := L.CreateTable(0, 2)
+	fnl.RawSetString("version", lua.LString(fennel.Version))
+	fnl.RawSetString("view", viewFunction)
+	L.G.Global.RawSetString(fennelGlobal, fnl)
 	stdlib := L.CreateTable(0, 1)
 	stdlib.RawSetString("mirror", L.NewFunction(stdlibMirrorFunction))
 
 	pkg, _ := L.GetGlobal("package").(*lua.LTable)
 	loaded, _ := pkg.RawGetString("loaded").(*lua.LTable)
+	loaded.RawSetString(fennelGlobal, fnl)
 	loaded.RawSetString(ciModule, ci)
 	loaded.RawSetString(stdlibModule, stdlib)
 	loaded.RawSetString(runtimeModule, table)

@@ -53,7 +53,7 @@ type imageForm struct {
 // call is the place of a registering call, as precisely as Lua knows it.
 type call struct {
 	form string // job, image, mirror …
-	id   string // its first argument, if that is a string
+	id   string // its first argument, if that is a string or a number
 	file string
 	line int
 }
@@ -88,9 +88,7 @@ func (r *recorder) forms() map[string]lua.LGFunction {
 				return 0
 			}
 			if len(args) > 0 {
-				if id, ok := args[0].(lua.LString); ok {
-					at.id = string(id)
-				}
+				at.id, _ = nameOf(args[0])
 			}
 			f(L, at, args)
 			if r.full {
@@ -171,12 +169,11 @@ func jobOptions(args []lua.LValue) (*lua.LTable, bool) {
 
 // jobID checks a job's id, and that there is room for one more job.
 func (r *recorder) jobID(at call, args []lua.LValue) (string, bool) {
-	s, ok := argument(args, 1).(lua.LString)
+	id, ok := nameOf(argument(args, 1))
 	if !ok {
 		r.fault(at, part{argument: 1}, fmt.Sprintf("A job's id must be a string, got %s.", argument(args, 1).Type()), "")
 		return "", false
 	}
-	id := string(s)
 	if problem := unusableName(id); problem != "" {
 		r.fault(at, part{argument: 1}, fmt.Sprintf("Job id '%s' %s", printable(id), problem), "")
 		return "", false
@@ -235,13 +232,13 @@ func printableWhole(s string) string {
 
 // inputs checks and sets a job's inputs.
 func (r *recorder) inputs(at call, job *Job, v lua.LValue, p part) {
-	list, ok := stringList(v)
+	list, ok := nameList(v)
 	switch {
 	case !ok && v.Type() == lua.LTString:
 		r.fault(at, p, fmt.Sprintf("Job '%s': inputs must be a list of names, got string.", job.ID),
 			fmt.Sprintf("Write [:%s].", v))
 	case !ok && v != lua.LNil:
-		r.fault(at, p, fmt.Sprintf("Job '%s': inputs must be a list of names, got %s.", job.ID, typeOfList(v)), "")
+		r.fault(at, p, fmt.Sprintf("Job '%s': inputs must be a list of names, got %s.", job.ID, typeOfList(v, true)), "")
 	case len(list) == 0:
 		r.fault(at, p, fmt.Sprintf("Job '%s' has empty inputs. Pass [:quire/push] (or another trigger) so it has something to fire it.", job.ID), "")
 	}

@@ -65,7 +65,7 @@ func (r *recorder) registerCache(_ *lua.LState, at call, args []lua.LValue) {
 	}
 	paths, isList := stringList(argument(args, 2))
 	if !isList || len(paths) == 0 {
-		r.fault(at, part{argument: 2}, fmt.Sprintf("ci.cache: the paths must be a non-empty list of strings, got %s.", typeOfList(argument(args, 2))), "")
+		r.fault(at, part{argument: 2}, fmt.Sprintf("ci.cache: the paths must be a non-empty list of strings, got %s.", typeOfList(argument(args, 2), false)), "")
 		return
 	}
 	c := Cache{Name: name}

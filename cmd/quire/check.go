@@ -22,10 +22,11 @@ func newCheckCommand() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Say what is wrong with a pipeline, with line, column and cure",
 		Long: `Compile and evaluate a pipeline, without running a job, and say everything that
-is wrong with it. FILE is the checkout's .quire/ci.fnl unless named; "-" reads
+is wrong with it, and what is odd: an input that is no job, a variable that no
+other job will see, a number that Lua 5.4 prints in another way. FILE is the checkout's .quire/ci.fnl unless named; "-" reads
 standard input.
 
-Exit status 1 if something is wrong.`,
+Exit status 1 if something is wrong; what is only odd is told as a warning.`,
 		Example: `  quire check
   quire check .quire/ci.fnl --json | jq -r '"\(.line): \(.message)"'
   git show HEAD:.quire/ci.fnl | quire check -`,
@@ -48,12 +49,19 @@ Exit status 1 if something is wrong.`,
 			}
 			p, err := pipeline.Load(cmd.Context(), src, pipeline.Limits{Stretch: limits.Timeout.D()})
 			out := cmd.OutOrStdout()
+			var warnings pipeline.Diagnostics
+			if err == nil {
+				warnings = p.Warnings()
+			}
 			if asJSON {
-				return checkJSON(out, src.Name, p, err)
+				return checkJSON(out, src.Name, warnings, err)
 			}
 			if err != nil {
 				fmt.Fprintln(os.Stderr, plainLines(err.Error()))
 				return errFailed
+			}
+			if len(warnings) > 0 {
+				fmt.Fprintln(os.Stderr, plainLines(warnings.Error()))
 			}
 			var ids []string
 			for _, j := range p.Jobs {
@@ -63,7 +71,7 @@ Exit status 1 if something is wrong.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each fault")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each fault and each warning")
 	return cmd
 }
 
@@ -81,10 +89,15 @@ func counted(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func checkJSON(w io.Writer, name string, p *pipeline.Pipeline, err error) error {
+func checkJSON(w io.Writer, name string, warnings pipeline.Diagnostics, err error) error {
 	var faults pipeline.Diagnostics
 	switch {
 	case err == nil:
+		for _, d := range warnings {
+			if err := printJSON(w, d); err != nil {
+				return err
+			}
+		}
 		return nil
 	case errors.As(err, &faults):
 	default: // a compile error of Fennel, or a runaway

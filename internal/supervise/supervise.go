@@ -395,4 +395,7 @@ func (s *supervision) announce(p *pipeline.Pipeline) {
 	}
 	s.journal.report.Width = runlog.JobWidth(ids)
 	s.journal.say(s.journal.report.Begin(len(p.Jobs)))
+	for _, d := range p.IgnoredInputs() {
+		s.journal.say(s.journal.report.Warning(s.journal.mask(fmt.Sprintf("%s:%d: %s", d.File, d.Line, d.Message))))
+	}
 }
