@@ -252,7 +252,7 @@ var advice = map[Class]string{
 	ClassFileTooLarge:  "Take the file out of the history, or move it to Git LFS (git lfs migrate).",
 	ClassPackTooLarge:  "The push is larger than {target} takes; quire sends it in parts where history allows, so one commit alone must be too large.",
 	ClassWorkflow:      "Give the token in {secret} the workflow scope (a fine-grained token or an App: the Workflows permission, read and write).",
-	ClassLFS:           "Install git-lfs on this machine, so that the objects are sent first, or push them from a clone that has them: git lfs push --all.",
+	ClassLFS:           "See that {target} takes Git LFS, and push the objects there from a clone that has them: git lfs push --all.",
 	ClassRateLimit:     "Nothing needs doing; the delivery is tried again later.",
 	ClassHostKey:       "The server at {host} shows another key than the pinned one. Find out why before anything else; if the key was changed on purpose, pin the new one: quire mirror trust {host}",
 	ClassHostUnknown:   "Pin the server's key: quire mirror trust {host}",

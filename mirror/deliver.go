@@ -53,7 +53,6 @@ type delivery struct {
 	opening sync.WaitGroup
 	open    *gitrepo.Repo // nil until needed; see repo
 	openErr error
-	lfs     map[string]bool // what usesLFS found out beforehand, by object
 }
 
 func (d *delivery) run(ctx context.Context) (err error) {
@@ -223,8 +222,8 @@ func (d *delivery) tag(ctx context.Context) {
 	}
 }
 
-// openAhead opens the repository and looks for LFS while the ledger is written:
-// each takes about as long as the disk's next turn.
+// openAhead opens the repository, and reads the commits that are wanted, while the
+// ledger is written: it takes about as long as the disk's next turn.
 func (d *delivery) openAhead() {
 	wants := slices.Clone(d.req.Refs)
 	d.opening.Go(func() {
@@ -232,10 +231,9 @@ func (d *delivery) openAhead() {
 		if d.openErr != nil {
 			return
 		}
-		d.lfs = map[string]bool{}
-		for _, w := range wants[:min(len(wants), 16)] {
-			if _, ok := d.lfs[w.OID]; !ok && !event.IsZero(w.OID) {
-				d.lfs[w.OID] = usesLFS(d.open, w.OID)
+		for _, w := range wants[:min(len(wants), fewMoves)] {
+			if !event.IsZero(w.OID) {
+				_, _ = d.open.Commit(w.OID) // opens the packs; what is wrong is for the push to meet
 			}
 		}
 	})

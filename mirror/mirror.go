@@ -102,6 +102,7 @@ type Engine struct {
 
 	pauses  []time.Duration // between attempts within Deliver
 	attempt time.Duration   // the longest that one git push may take
+	stall   time.Duration   // how long an LFS server may be silent
 	now     func() time.Time
 	batch   limits
 	apps    appTokens
@@ -116,8 +117,8 @@ func New(s *store.Store, lockDir string, options ...Option) (*Engine, error) {
 	e := &Engine{
 		store: s, locks: lockDir, now: time.Now, batch: usualLimits,
 		pauses:  firstPauses,
-		attempt: 2 * time.Hour,
-		log:     slog.New(slog.DiscardHandler),
+		attempt: 2 * time.Hour, stall: stallLimit,
+		log: slog.New(slog.DiscardHandler),
 	}
 	for _, o := range options {
 		o(e)

@@ -33,6 +33,7 @@ type session struct {
 	way    passage
 	dir    string
 	env    []string
+	ssh    string // how ssh is called, as a shell reads it; "" for other remotes
 
 	agent *agentServer
 	mu    sync.Mutex
@@ -193,10 +194,6 @@ func (s *session) resolve() string {
 	if len(s.way.pinned) == 0 {
 		return ""
 	}
-	port := s.to.port
-	if port == "" {
-		port = defaultPorts[s.to.scheme()]
-	}
 	var list []string
 	for _, a := range s.way.pinned {
 		if strings.Contains(a, ":") {
@@ -204,7 +201,7 @@ func (s *session) resolve() string {
 		}
 		list = append(list, a)
 	}
-	return s.to.host + ":" + port + ":" + strings.Join(list, ",")
+	return s.to.host + ":" + s.port() + ":" + strings.Join(list, ",")
 }
 
 // remoteGit is the option by which git is told what to start at the other end:
@@ -294,12 +291,12 @@ const grace = 3 * time.Second
 // git runs one command to its end. When ctx ends, its whole process group is
 // ended: git leaves the talking to children.
 func (s *session) git(ctx context.Context, args ...string) output {
-	return s.run(ctx, "/", s.env, args...)
+	return s.run(ctx, "git", args...)
 }
 
-func (s *session) run(ctx context.Context, dir string, env []string, args ...string) output {
-	c := exec.CommandContext(ctx, "git", args...)
-	c.Env, c.Dir = env, dir
+func (s *session) run(ctx context.Context, program string, args ...string) output {
+	c := exec.CommandContext(ctx, program, args...)
+	c.Env, c.Dir = s.env, "/"
 	stdout, stderr := s.cred.reading(), s.cred.reading()
 	c.Stdout, c.Stderr = stdout, stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -308,7 +305,7 @@ func (s *session) run(ctx context.Context, dir string, env []string, args ...str
 	s.mu.Lock() // the agent's first question comes after
 	if err := c.Start(); err != nil {
 		s.mu.Unlock()
-		return output{exit: -1, err: fmt.Errorf("start git: %w", err)}
+		return output{exit: -1, err: fmt.Errorf("start %s: %w", program, err)}
 	}
 	s.child = c.Process.Pid
 	s.mu.Unlock()

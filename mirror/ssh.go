@@ -67,6 +67,7 @@ func (s *session) prepareSSH(knownHosts []string) error {
 	if strings.ContainsAny(s.dir, " \t'\"\\%$`;&|<>(){}*?~#") {
 		return fmt.Errorf("mirror: the temporary directory %s cannot be named to ssh; set TMPDIR to a plain path", s.dir)
 	}
+	s.ssh = command
 	s.env = append(s.env, "GIT_SSH_COMMAND="+command, "GIT_SSH_VARIANT=ssh")
 	return nil
 }

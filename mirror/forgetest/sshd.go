@@ -24,6 +24,8 @@ type SSHD struct {
 	KnownHost  string // the line of known_hosts that pins it
 	PrivateKey string // PEM, of the key that is let in
 	User       string
+
+	bin string // programs that a session finds first
 }
 
 // FindSSHD is the path of sshd, "" where there is none.
@@ -48,6 +50,10 @@ func NewSSHD(t TB) *SSHD {
 	if me.Uid == "0" {
 		os.MkdirAll("/run/sshd", 0o755) // sshd's own, made by its init script otherwise
 	}
+	bin := filepath.Join(dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatalf("%v", err)
+	}
 	hostKey, hostPEM := NewKey(t)
 	clientKey, clientPEM := NewKey(t)
 	write := func(name, content string) string {
@@ -68,6 +74,7 @@ func NewSSHD(t TB) *SSHD {
 		"ListenAddress 127.0.0.1", "Port " + port,
 		"HostKey " + write("host_key", hostPEM),
 		"AuthorizedKeysFile " + write("authorized_keys", string(ssh.MarshalAuthorizedKey(clientKey))),
+		"SetEnv PATH=" + bin + ":" + os.Getenv("PATH"),
 		"PidFile none", "UsePAM no", "StrictModes no", "PasswordAuthentication no",
 		"KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password", "PubkeyAuthentication yes",
 	}, "\n")+"\n")
@@ -94,8 +101,16 @@ func NewSSHD(t TB) *SSHD {
 		}
 	}
 	return &SSHD{
-		Root: t.TempDir(), Addr: addr, User: me.Username, PrivateKey: clientPEM,
+		Root: t.TempDir(), Addr: addr, bin: bin, User: me.Username, PrivateKey: clientPEM,
 		KnownHost: fmt.Sprintf("[127.0.0.1]:%s %s", port, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(hostKey)))),
+	}
+}
+
+// Command makes a program, a shell script, that can be called over ssh.
+func (s *SSHD) Command(t TB, name, script string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatalf("%v", err)
 	}
 }
 
