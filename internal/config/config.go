@@ -59,9 +59,10 @@ type Env struct {
 	Set  map[string]string `toml:"set"`  // variables set for every job
 }
 
-// Log bounds what is kept of a command's output.
+// Log bounds what is kept of the output of commands.
 type Log struct {
-	MaxBytes Size `toml:"max_bytes"` // on disk, per sh call; the rest is counted and dropped
+	MaxBytes    Size `toml:"max_bytes"`     // on disk, per sh call; the rest is counted and dropped
+	MaxRunBytes Size `toml:"max_run_bytes"` // of all logs of a run together
 }
 
 // Eval bounds the pipeline's own code (not the commands it runs).
@@ -111,6 +112,7 @@ type Limits struct {
 	Artifacts Size `toml:"artifacts"`
 	Files     int  `toml:"files"`     // that a commit's checkout may make, directories counted
 	Workspace Size `toml:"workspace"` // bytes of them
+	Commands  int  `toml:"commands"`  // that the jobs of a run may run, over all attempts; there is always a bound
 }
 
 // Web is where `quire serve` listens and what its pages are called from outside.
@@ -193,13 +195,13 @@ func Defaults() Config {
 		KeepWorkspace:  "never",
 		Hook:           Hook{Wait: "finish", WaitLimit: Duration(10 * time.Minute), StallLimit: Duration(10 * time.Second)},
 		Env:            Env{Pass: []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR"}},
-		Log:            Log{MaxBytes: 64 << 20},
+		Log:            Log{MaxBytes: 64 << 20, MaxRunBytes: 1 << 30},
 		Eval:           Eval{Timeout: Duration(10 * time.Second), Memory: 512 << 20},
 		Retention:      Retention{Runs: 200, Age: Duration(90 * 24 * time.Hour)},
 		Cache:          Cache{Seed: 1 << 30, Keep: 10 << 30},
 		Executor:       Executor{Default: "host"},
 		Mirroring:      Mirroring{AllowURLs: []string{"https://", "http://", "ssh://"}},
-		Limits:         Limits{Artifacts: 1 << 30, Files: 1_000_000, Workspace: 10 << 30},
+		Limits:         Limits{Artifacts: 1 << 30, Files: 1_000_000, Workspace: 10 << 30, Commands: 10_000},
 		Web:            Web{Listen: "127.0.0.1:7780", Access: "link"},
 	}
 }

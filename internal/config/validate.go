@@ -26,6 +26,10 @@ func (c *Config) validate(f *faults) {
 	if c.Log.MaxBytes < 1<<10 {
 		f.add("log.max_bytes", "log.max_bytes must be at least 1KiB")
 	}
+	if c.Log.MaxRunBytes < 1<<10 {
+		f.add("log.max_run_bytes", "log.max_run_bytes must be at least 1KiB")
+	}
+	f.atLeast("limits.commands", c.Limits.Commands, 1)
 	if c.Limits.Artifacts < 1<<20 {
 		f.add("limits.artifacts", "limits.artifacts must be at least 1MiB: what a push can make quire keep has a bound")
 	}

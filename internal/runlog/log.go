@@ -44,12 +44,14 @@ const maxNote = 4 << 10
 // The file has at most max bytes of output, times and all: a command that writes
 // nothing but line ends would otherwise take 42 bytes for each. The rest of the
 // output is counted and dropped, and lines with the tag F:quire, which are no output, say so: one where it
-// begins, and one at the end with the number. (Readers of CRI logs must ignore
+// begins, and one at the end with the number. All logs of a run have a bound
+// together, too. (Readers of CRI logs must ignore
 // tags that they do not know.)
 type Log struct {
 	mu      sync.Mutex
 	w       io.WriteCloser
 	max     int64
+	budget  *Budget // of the run; nil: none
 	kept    int64
 	dropped int64
 	buf     []byte
@@ -58,8 +60,9 @@ type Log struct {
 }
 
 // CreateLog opens the log file at path, making its directory. An existing file
-// is appended to. max is how many bytes of output the file may have on disk.
-func CreateLog(path string, max int64) (*Log, error) {
+// is appended to. max is how many bytes of output the file may have on disk, and
+// budget what all logs of the run may; nil is no such bound.
+func CreateLog(path string, max int64, budget *Budget) (*Log, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
 	f, err := os.OpenFile(path, flags, 0o600)
 	if os.IsNotExist(err) {
@@ -71,6 +74,7 @@ func CreateLog(path string, max int64) (*Log, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	l := newLog(f, max)
+	l.budget = budget
 	if st, err := f.Stat(); err == nil {
 		l.kept = st.Size()
 	}
@@ -106,6 +110,8 @@ func (l *Log) append(s Stream, p []byte) {
 	}
 	l.buf = l.buf[:0]
 	stamp := l.now().UTC()
+	own := l.max - l.kept
+	left := l.budget.hold()
 	for len(p) > 0 && l.dropped == 0 {
 		piece, tag, skip := p, byte('P'), 0
 		if i := indexNewline(p); i >= 0 {
@@ -114,7 +120,7 @@ func (l *Log) append(s Stream, p []byte) {
 		if len(piece) > maxPiece {
 			piece, tag, skip = piece[:maxPiece], 'P', 0
 		}
-		room := l.max - l.kept - int64(len(l.buf)) - overhead(s)
+		room := min(own, left) - int64(len(l.buf)) - overhead(s)
 		if room < 0 || room == 0 && skip == 0 {
 			break
 		}
@@ -125,8 +131,13 @@ func (l *Log) append(s Stream, p []byte) {
 		p = p[len(piece)+skip:]
 	}
 	l.kept += int64(len(l.buf))
+	l.budget.spend(int64(len(l.buf)))
 	if len(p) > 0 {
-		if l.dropped == 0 {
+		switch {
+		case l.dropped > 0: // said already
+		case left < own:
+			l.line(stamp, s, 'F', ":quire", fmt.Appendf(nil, "the run's logs are full at %d bytes together ([log] max_run_bytes); what follows is counted and dropped", l.budget.max))
+		default:
 			l.line(stamp, s, 'F', ":quire", fmt.Appendf(nil, "log is full at %d bytes; what follows is counted and dropped", l.max))
 		}
 		l.dropped += int64(len(p))

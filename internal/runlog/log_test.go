@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -182,7 +183,7 @@ func TestALineWithoutEndTakesNoMemory(t *testing.T) {
 func TestCreateLogMakesItsDirectory(t *testing.T) {
 	d := Dir(t.TempDir())
 	for range 2 { // a second attempt appends
-		l, err := CreateLog(d.CommandLog("quire/mirror", 1), 100)
+		l, err := CreateLog(d.CommandLog("quire/mirror", 1), 100, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +211,7 @@ func FuzzParseEntry(f *testing.F) {
 }
 
 func BenchmarkLogWrite(b *testing.B) {
-	l, err := CreateLog(filepath.Join(b.TempDir(), "l"), 1<<60)
+	l, err := CreateLog(filepath.Join(b.TempDir(), "l"), 1<<60, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -249,5 +250,36 @@ func TestALogIsBoundedOnDisk(t *testing.T) {
 		if int64(kept.Len())+l.Dropped() != int64(written) {
 			t.Errorf("%s: %d kept and %d dropped of %d", c.name, kept.Len(), l.Dropped(), written)
 		}
+	}
+}
+
+// The logs of a run have a bound together, however many write at once.
+func TestTheLogsOfARunAreBoundedTogether(t *testing.T) {
+	const most, own = 64 << 10, 16 << 10
+	budget := NewBudget(most)
+	var files [10]memory
+	var writing sync.WaitGroup
+	for i := range files {
+		l := testLog(&files[i], own)
+		l.budget = budget
+		writing.Go(func() {
+			for range 2000 {
+				io.WriteString(l.Stream(Stdout), "some text\n")
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writing.Wait()
+	sum, marked := 0, 0
+	for i := range files {
+		sum += files[i].Len()
+		if strings.Contains(files[i].String(), "the run's logs are full at 65536 bytes together ([log] max_run_bytes)") {
+			marked++
+		}
+	}
+	if sum > most+len(files)*512 || sum < most-len(files)*512 || marked == 0 {
+		t.Errorf("%d bytes of %d, and %d logs say that they were cut", sum, most, marked)
 	}
 }

@@ -88,7 +88,7 @@ func chooseExecutor(ctx context.Context, use string, spec executor.Spec) (execut
 
 // serviceLog is where a service's output goes, redacted.
 func (s *supervision) serviceLog(name string) io.WriteCloser {
-	log, err := runlog.CreateLog(s.dir.ServiceLog(name), int64(s.cfg.Log.MaxBytes))
+	log, err := runlog.CreateLog(s.dir.ServiceLog(name), int64(s.cfg.Log.MaxBytes), s.logs)
 	if err != nil {
 		s.journal.note(err)
 		return discard{io.Discard}

@@ -131,6 +131,7 @@ type supervision struct {
 	echo      io.Writer // gets the report too; nil: nobody
 	began     time.Time // with its monotonic reading
 	vault     *secret.Vault
+	logs      *runlog.Budget
 	stop      *stopper
 	journal   *journal
 	standing  *standing     // set by prepare, as domain is
@@ -153,7 +154,7 @@ type supervision struct {
 }
 
 func newSupervision(cfg *config.Config, r event.Run, dir runlog.Dir) *supervision {
-	return &supervision{cfg: cfg, run: r, dir: dir, began: time.Now(), vault: secret.Open(cfg),
+	return &supervision{cfg: cfg, run: r, dir: dir, began: time.Now(), vault: secret.Open(cfg), logs: runlog.NewBudget(int64(cfg.Log.MaxRunBytes)),
 		die: func() { os.Exit(0) }, newExecutor: chooseExecutor}
 }
 
@@ -369,7 +370,7 @@ func (s *supervision) openWorld(ctx context.Context, exec executor.Executor, com
 	h := &world{
 		cfg: s.cfg, run: s.run, commit: commit, dir: s.dir, repo: s.repo, vault: s.vault, journal: s.journal,
 		exec: exec, files: files, keeper: newArtifactKeeper(s.dir, int64(s.cfg.Limits.Artifacts)), store: s.store, names: names, jobs: map[string]*jobState{}, revealed: map[string]bool{},
-		standing: s.standing,
+		standing: s.standing, logs: s.logs,
 	}
 	if s.store != nil {
 		if h.engine, err = mirror.New(s.store, lockDir(s.cfg)); err != nil {

@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sort"
@@ -42,7 +43,10 @@ type world struct {
 
 	names []string // that the commit declares
 
+	logs *runlog.Budget // of all commands, jobs and services
+
 	mu       sync.Mutex
+	commands int // of all jobs
 	jobs     map[string]*jobState
 	revealed map[string]bool // secrets, by name
 }
@@ -77,6 +81,9 @@ func (w *world) with(job string, f func(*jobState)) {
 // Sh runs one command, logs what it says as it says it, and returns the
 // beginning of it.
 func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command) (pipeline.Result, error) {
+	if err := w.countCommand(); err != nil {
+		return pipeline.Result{}, err
+	}
 	var n int
 	w.with(call.Job, func(s *jobState) {
 		s.commands++
@@ -88,7 +95,7 @@ func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command
 	if len(argv) == 0 {
 		argv = []string{"sh", "-c", cmd.Shell}
 	}
-	log, err := runlog.CreateLog(w.dir.CommandLog(call.Job, n), int64(w.cfg.Log.MaxBytes))
+	log, err := runlog.CreateLog(w.dir.CommandLog(call.Job, n), int64(w.cfg.Log.MaxBytes), w.logs)
 	if err != nil {
 		w.journal.note(err)
 		log = nil
@@ -137,6 +144,18 @@ func (w *world) Sh(ctx context.Context, call pipeline.Call, cmd pipeline.Command
 		Exit: exit.Code, Signal: exit.Signal, Stdout: out.bytes(), Stderr: errw.bytes(), Cmd: line,
 		TimedOut: exit.TimedOut, Limit: exit.Limit, Truncated: out.truncated || errw.truncated,
 	}, nil
+}
+
+// countCommand counts one command more, each of which is a row of the store and a
+// file. What is too much is an error in the job.
+func (w *world) countCommand() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.commands >= w.cfg.Limits.Commands {
+		return fmt.Errorf("the run has run %d commands, and may run no more ([limits] commands)", w.commands)
+	}
+	w.commands++
+	return nil
 }
 
 // environment is a command's whole environment: what the operator passes on,
@@ -215,7 +234,7 @@ func (w *world) Log(call pipeline.Call, message string) {
 	red := w.vault.Redactor()
 	w.with(call.Job, func(s *jobState) {
 		if s.log == nil {
-			log, err := runlog.CreateLog(w.dir.JobLog(call.Job), int64(w.cfg.Log.MaxBytes))
+			log, err := runlog.CreateLog(w.dir.JobLog(call.Job), int64(w.cfg.Log.MaxBytes), w.logs)
 			if err != nil {
 				w.journal.note(err)
 				return

@@ -51,7 +51,7 @@ func serve(t *testing.T) (*httptest.Server, event.Run) {
 	for _, id := range oddJobs {
 		jobs = append(jobs, event.Job{RunID: runID, ID: id, State: event.JobSucceeded, Attempt: 1, Duration: time.Second})
 		commands = append(commands, event.Command{RunID: runID, Job: id, N: 1, Line: masked.Const("true"), StartedAt: now, FinishedAt: now.Add(time.Second), Duration: time.Second})
-		l, err := runlog.CreateLog(runlog.RunDir(dir, runID).CommandLog(id, 1), 1<<20)
+		l, err := runlog.CreateLog(runlog.RunDir(dir, runID).CommandLog(id, 1), 1<<20, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func serve(t *testing.T) (*httptest.Server, event.Run) {
 	if err := s.Record(ctx, runID, jobs, commands); err != nil {
 		t.Fatal(err)
 	}
-	l, err := runlog.CreateLog(runlog.RunDir(dir, runID).CommandLog("quire/mirror", 1), 1<<20)
+	l, err := runlog.CreateLog(runlog.RunDir(dir, runID).CommandLog("quire/mirror", 1), 1<<20, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
