@@ -40,10 +40,18 @@ func image(t *testing.T) string {
 	return made.name
 }
 
+// builtLabel is on images that tests have built of it.
+func builtLabel() string { return fmt.Sprintf("quire.attack=%d", os.Getpid()) }
+
 func removeImage() {
-	if made.name != "" {
-		exec.Command("docker", "image", "rm", "-f", made.name).Run()
+	if made.name == "" {
+		return
 	}
+	built, _ := exec.Command("docker", "image", "ls", "-q", "-a", "--filter", "label="+builtLabel()).Output()
+	for _, id := range strings.Fields(string(built)) {
+		exec.Command("docker", "image", "rm", "-f", id).Run()
+	}
+	exec.Command("docker", "image", "rm", "-f", made.name).Run()
 }
 
 // engineGroups are the groups that may talk to the engine.
