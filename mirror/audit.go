@@ -176,7 +176,7 @@ func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) error {
 	target, orders := k.standing(t.GitDir, t.URL)
 	for _, o := range orders {
 		seq := event.NewID(k.engine.now())
-		here, err := o.state(ctx, t.GitDir)
+		here, _, err := o.state(ctx, t.GitDir) // nothing is deleted for what is missing
 		if err != nil {
 			return err
 		}

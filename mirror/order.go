@@ -126,22 +126,25 @@ func (o Order) wants(updates []event.Update) []Want {
 	return out
 }
 
-// state is what the order wants of the repository as it is now, by ref.
-func (o Order) state(ctx context.Context, gitDir string) (map[string]string, error) {
+// state is what the order wants of the repository as it is now, by ref. broken says
+// which refs cannot be read: where there are some, none that is missing counts as
+// deleted.
+func (o Order) state(ctx context.Context, gitDir string) (here map[string]string, broken error, err error) {
 	r, err := gitrepo.Open(ctx, gitDir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer r.Close()
 	refs, err := r.Refs("refs/")
-	if err != nil {
-		return nil, err
+	if _, readable := gitrepo.Broken(err); !readable {
+		return nil, nil, err
 	}
+	broken = err
 	out := map[string]string{}
 	for _, ref := range refs {
 		if o.Takes(ref.Name) {
 			out[ref.Name] = ref.OID
 		}
 	}
-	return out, nil
+	return out, broken, nil
 }

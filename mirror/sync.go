@@ -48,7 +48,7 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest) (Report, error) {
 			return rep, nil
 		}
 	}
-	here, err := req.Order.state(ctx, req.GitDir)
+	here, broken, err := req.Order.state(ctx, req.GitDir)
 	if err != nil {
 		return there.report(), fmt.Errorf("mirror %s: %w", there.name, err)
 	}
@@ -63,15 +63,19 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest) (Report, error) {
 	}
 	for ref, row := range rows {
 		keep := Class(row.Class) == ClassForeign && there.refs[ref] == "" // and it is gone; see Audit
-		if _, ok := here[ref]; !ok && row.Put != "" && !keep && req.Order.Takes(ref) {
+		if _, ok := here[ref]; !ok && broken == nil && row.Put != "" && !keep && req.Order.Takes(ref) {
 			d.Refs = append(d.Refs, Want{ref, strings.Repeat("0", len(row.Put))})
 		}
 	}
-	if len(d.Refs) == 0 {
-		return there.report(), nil
+	rep := there.report()
+	if len(d.Refs) > 0 {
+		slices.SortFunc(d.Refs, func(a, b Want) int { return strings.Compare(a.Ref, b.Ref) })
+		rep, err = e.Deliver(ctx, d)
 	}
-	slices.SortFunc(d.Refs, func(a, b Want) int { return strings.Compare(a.Ref, b.Ref) })
-	return e.Deliver(ctx, d)
+	if broken != nil {
+		rep.Warnings = append(rep.Warnings, noRedactor.Mask("nothing is deleted there: "+broken.Error()))
+	}
+	return rep, err
 }
 
 // survey is what a target has.

@@ -77,6 +77,9 @@ func (e *exam) spool(cfg *config.Config) {
 	for _, what := range worker.SetAside(cfg) {
 		e.bad("worker", "delete "+what.Note+" to have it tried again", "%d workers died over %s %s: it is left alone", what.Deaths, what.Kind, what.What)
 	}
+	for _, what := range worker.Stopped(cfg) {
+		e.bad("worker", "delete "+what.Note+" when that is mended", "unreported pushes to %s are not looked for: %s", what.What, what.Why)
+	}
 	if len(waiting) > 0 && !workerLives(cfg.StateDir) {
 		e.bad("spool", "quire worker --once", "%d pushes wait and no worker runs", len(waiting))
 		return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"quire/internal/config"
@@ -20,6 +21,22 @@ func (e *exam) defaultBranches(cfg *config.Config, repos []string) {
 			continue // the look at its hook says so
 		}
 		e.defaultBranch(path, protects)
+		e.brokenRefs(path)
+	}
+}
+
+// brokenRefs names the files of refs that cannot be read. While there are some, no
+// ref of the repository counts as deleted.
+func (e *exam) brokenRefs(path string) {
+	repo, err := gitrepo.Open(e.ctx, path)
+	if err != nil {
+		return // the look at its hook says so
+	}
+	defer repo.Close()
+	_, err = repo.Standing()
+	var broken *gitrepo.BrokenRefsError
+	if errors.As(err, &broken) {
+		e.bad("refs", "", "%s: %v", path, broken)
 	}
 }
 

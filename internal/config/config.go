@@ -30,6 +30,7 @@ type Config struct {
 	KeepWorkspace  string   `toml:"keep_workspace"`    // never, failed, always
 
 	Hook      Hook              `toml:"hook"`
+	Recover   Recover           `toml:"recover"`
 	Env       Env               `toml:"env"`
 	Log       Log               `toml:"log"`
 	Eval      Eval              `toml:"eval"`
@@ -194,6 +195,7 @@ func Defaults() Config {
 		Linger:         Duration(30 * time.Second),
 		KeepWorkspace:  "never",
 		Hook:           Hook{Wait: "finish", WaitLimit: Duration(10 * time.Minute), StallLimit: Duration(10 * time.Second)},
+		Recover:        Recover{Unreported: UnreportedMirror, Interrupted: InterruptedRerun},
 		Env:            Env{Pass: []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR"}},
 		Log:            Log{MaxBytes: 64 << 20, MaxRunBytes: 1 << 30},
 		Eval:           Eval{Timeout: Duration(10 * time.Second), Memory: 512 << 20},

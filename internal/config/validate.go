@@ -17,6 +17,7 @@ func (c *Config) validate(f *faults) {
 	f.atLeast("max_runs_per_push", c.MaxRunsPerPush, 1)
 	f.oneOf("keep_workspace", c.KeepWorkspace, "never", "failed", "always")
 	f.oneOf("hook.wait", c.Hook.Wait, "none", "start", "finish")
+	c.Recover.validate(f)
 	if c.Eval.Timeout <= 0 {
 		f.add("eval.timeout", "eval.timeout must be more than 0: a pipeline that loops for ever would hold its place for ever")
 	}

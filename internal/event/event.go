@@ -40,7 +40,18 @@ type Push struct {
 	// Recovered says that no hook reported this push: quire found the ref
 	// moved when it next looked (the hook was killed, or its disk was full).
 	Recovered bool `json:"recovered,omitempty"`
+
+	// MadeBy says who moved the refs where that was no push: MadeByNobody, or the id
+	// of the run whose processes did. What a run moves makes no run.
+	MadeBy string `json:"made_by,omitempty"`
+
+	// Dropped says that the push was taken from a drop directory: its pusher saw
+	// nothing of it.
+	Dropped bool `json:"dropped,omitempty"`
 }
+
+// MadeByNobody is Push.MadeBy where refs were found moved and nobody reported it.
+const MadeByNobody = "unreported"
 
 // Update is one ref of a push: a line of the hook's standard input.
 type Update struct {

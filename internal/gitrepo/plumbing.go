@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -138,6 +139,12 @@ func (s *gitPlumbing) output(stdin string, args ...string) (string, int, error) 
 // run is a short command whose output is read as it comes. If read does not read
 // it to its end, git is ended.
 func (s *gitPlumbing) run(stdin string, read func(io.Reader) error, args ...string) (int, error) {
+	code, _, err := s.runSaying(stdin, read, args...)
+	return code, err
+}
+
+// runSaying is run with the beginning of what git said on standard error.
+func (s *gitPlumbing) runSaying(stdin string, read func(io.Reader) error, args ...string) (code int, said string, err error) {
 	c := s.command(args...)
 	if stdin != "" {
 		c.Stdin = strings.NewReader(stdin)
@@ -146,16 +153,16 @@ func (s *gitPlumbing) run(stdin string, read func(io.Reader) error, args ...stri
 	c.Stderr = &stderr
 	out, err := c.StdoutPipe()
 	if err != nil {
-		return -1, err
+		return -1, "", err
 	}
 	if err := s.startHeld(c); err != nil {
-		return -1, fmt.Errorf("git %s: %w", args[0], err)
+		return -1, "", fmt.Errorf("git %s: %w", args[0], err)
 	}
 	readErr := read(out)
 	out.Close() // git ends of it, if there is more
 	err = c.Wait()
 	if readErr != nil {
-		return -1, readErr
+		return -1, "", readErr
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -164,9 +171,9 @@ func (s *gitPlumbing) run(stdin string, read func(io.Reader) error, args ...stri
 		} else {
 			err = fmt.Errorf("git %s: %s", args[0], exit.ProcessState)
 		}
-		return exit.ExitCode(), err
+		return exit.ExitCode(), stderr.String(), err
 	}
-	return 0, err
+	return 0, stderr.String(), err
 }
 
 func (s *gitPlumbing) resolve(ref string) (string, bool, error) {
@@ -188,15 +195,54 @@ func (s *gitPlumbing) refs(prefix string, each func(Ref) error) error {
 	if strings.HasSuffix(prefix, "/") {
 		args = append(args, prefix)
 	}
-	_, err := s.run("", func(out io.Reader) error {
+	var zero []BrokenRef // of packed-refs, which git shows
+	_, said, err := s.runSaying("", func(out io.Reader) error {
 		return eachLine(out, func(line string) error {
 			if oid, name, ok := strings.Cut(line, " "); ok && strings.HasPrefix(name, prefix) {
+				if strings.Trim(oid, "0") == "" {
+					zero = append(zero, packedZero(commonDir(s.gitDir), name))
+					return nil
+				}
 				return each(Ref{name, oid})
 			}
 			return nil
 		})
 	}, args...)
-	return err
+	if err != nil {
+		return err
+	}
+	broken, err := s.broken()
+	if err != nil {
+		return err
+	}
+	broken = append(broken, zero...)
+	for line := range strings.Lines(said) { // of which git says so; packed ones among them
+		if name, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "warning: ignoring broken ref "); ok {
+			broken = append(broken, BrokenRef{Name: name, Why: "git calls it broken"})
+		}
+	}
+	return brokenRefs(broken, prefix)
+}
+
+// broken finds the refs in files of their own that cannot be read: of those at
+// nothing, git says nothing.
+func (s *gitPlumbing) broken() (broken []BrokenRef, err error) {
+	dir := commonDir(s.gitDir)
+	if _, err := os.Lstat(filepath.Join(dir, "reftable")); err == nil {
+		return nil, nil // the refs are in there
+	}
+	err = eachLoose(dir, func(name string, r looseRef) error {
+		if r.broken == "" && r.target != "" && !mayDangle(name) {
+			if _, found, err := s.resolve(r.target); err == nil && !found {
+				r.broken = "names " + r.target + ", which does not exist"
+			}
+		}
+		if r.broken != "" {
+			broken = append(broken, brokenRef(dir, name, r.broken))
+		}
+		return nil
+	})
+	return broken, err
 }
 
 func (s *gitPlumbing) head() (string, error) {

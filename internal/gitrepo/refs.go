@@ -44,29 +44,23 @@ func (d *direct) looseRef(ref string) (target, oid string, err error) {
 	if ref != "HEAD" && (!strings.HasPrefix(ref, "refs/") || !filepath.IsLocal(ref) || filepath.Clean(ref) != ref) {
 		return "", "", errUnread
 	}
-	path := filepath.Join(d.gitDir, filepath.FromSlash(ref))
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && info.IsDir() {
+	r, err := readLoose(d.gitDir, ref)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return "", "", nil
-	}
-	if err != nil || !info.Mode().IsRegular() {
-		return "", "", errUnread // HEAD may be a link, in old repositories
-	}
-	text, err := readSmall(path, 4<<10)
-	if errors.Is(err, fs.ErrNotExist) { // packed meanwhile
-		return "", "", nil
-	}
-	if err != nil {
-		return "", "", err
-	}
-	line := strings.TrimRight(string(text), "\n")
-	if target, symbolic := strings.CutPrefix(line, "ref:"); symbolic {
-		return strings.TrimSpace(target), "", nil
-	}
-	if len(line) != 40 || checkOID(line) != nil {
+	case err != nil:
+		return "", "", unread(err)
+	case r.broken != "":
+		// A directory stands where other refs begin with this name; for all else git
+		// has the better sentence.
+		if info, err := os.Stat(filepath.Join(d.gitDir, filepath.FromSlash(ref))); err == nil && info.IsDir() {
+			return "", "", nil
+		}
 		return "", "", fmt.Errorf("%w: %s is broken", errUnread, ref)
+	case len(r.oid) > 40:
+		return "", "", errUnread
 	}
-	return "", line, nil
+	return r.target, r.oid, nil
 }
 
 func (d *direct) packedRef(ref string) (oid string, found bool, err error) {
@@ -114,7 +108,12 @@ func (d *direct) eachPacked(yield func(name, oid string) bool) error {
 
 func (d *direct) refs(prefix string, each func(Ref) error) error {
 	all := map[string]string{}
+	var broken []BrokenRef
 	err := d.eachPacked(func(name, oid string) bool {
+		if strings.Trim(oid, "0") == "" {
+			broken = append(broken, packedZero(d.gitDir, name))
+			return true
+		}
 		all[name] = oid
 		return true
 	})
@@ -122,36 +121,32 @@ func (d *direct) refs(prefix string, each func(Ref) error) error {
 		return err
 	}
 	loose := 0
-	top := filepath.Join(d.gitDir, "refs")
-	err = filepath.WalkDir(top, func(path string, e fs.DirEntry, err error) error {
-		if err == nil {
-			err = context.Cause(d.ctx)
-		}
-		if errors.Is(err, fs.ErrNotExist) && path != top {
-			return nil // packed, or deleted, meanwhile
-		}
-		if err != nil {
-			return err
+	err = eachLoose(d.gitDir, func(name string, r looseRef) error {
+		if ended := context.Cause(d.ctx); ended != nil {
+			return ended
 		}
 		if loose++; loose > maxLooseRefs {
 			return errUnread
 		}
-		name, err := filepath.Rel(d.gitDir, path)
-		if err != nil || e.IsDir() || strings.HasSuffix(name, ".lock") {
-			return err
-		}
-		if e.Type().IsRegular() {
-			name = filepath.ToSlash(name)
-			target, oid, err := d.looseRef(name)
-			if target != "" { // shown as what it points at; not at all if that is nothing
-				oid, _, err = d.resolve(target)
+		delete(all, name) // its file goes before, also one that is broken
+		oid, found := r.oid, true
+		if r.target != "" { // shown as what it points at; not at all if that is nothing
+			var err error
+			if oid, found, err = d.resolve(r.target); err != nil {
+				found, r.broken = false, "names "+r.target+", which cannot be read"
+			} else if !found && !mayDangle(name) {
+				r.broken = "names " + r.target + ", which does not exist"
 			}
-			if oid != "" {
-				all[name] = oid
-			}
-			return err
 		}
-		return errUnread
+		switch {
+		case r.broken != "":
+			broken = append(broken, brokenRef(d.gitDir, name, r.broken))
+		case found && len(oid) != 40:
+			return errUnread
+		case found:
+			all[name] = oid
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -168,7 +163,7 @@ func (d *direct) refs(prefix string, each func(Ref) error) error {
 			return err
 		}
 	}
-	return nil
+	return brokenRefs(broken, prefix)
 }
 
 func (d *direct) head() (string, error) {

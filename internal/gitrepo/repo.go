@@ -124,7 +124,8 @@ func (r *Repo) do(read func(source) error) error {
 	if ended := r.ended(); err != nil && ended != nil {
 		return ended // a git that was killed says nothing of why
 	}
-	if err == nil || r.spare == nil || errors.Is(err, ErrTooLarge) {
+	var broken *BrokenRefsError // what was to be read was read
+	if err == nil || r.spare == nil || errors.Is(err, ErrTooLarge) || errors.As(err, &broken) {
 		return err
 	}
 	next, openErr := r.spare()
@@ -173,7 +174,8 @@ func (r *Repo) ResolveRef(name string) (oid string, found bool, err error) {
 
 // Refs lists the refs whose full names start with prefix ("refs/" for all),
 // sorted by name, at most MaxRefs. Symbolic refs below refs/ are shown as what
-// they point at.
+// they point at. If there are refs that cannot be read, the list has all others,
+// and the error is a *BrokenRefsError; see Broken.
 func (r *Repo) Refs(prefix string) ([]Ref, error) {
 	var out []Ref
 	err := r.EachRef(prefix, func(ref Ref) error {
@@ -183,10 +185,10 @@ func (r *Repo) Refs(prefix string) ([]Ref, error) {
 		out = append(out, ref)
 		return nil
 	})
-	if err != nil {
+	if _, readable := Broken(err); !readable {
 		return nil, err
 	}
-	return out, nil
+	return out, err
 }
 
 // EachRef is Refs for any number of refs: each is called for one after the

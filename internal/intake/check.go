@@ -59,7 +59,8 @@ func (c Checker) Check(ctx context.Context, claimed event.Push, by account.Accou
 	}
 	defer repo.Close()
 	p := claimed
-	p.Pusher, p.Recovered, p.Updates = by.String(), false, nil
+	p.Pusher, p.Updates = by.String(), nil
+	p.Recovered, p.MadeBy, p.Dropped = false, "", false
 	named := map[string]bool{}
 	for _, u := range claimed.Updates {
 		if named[u.Ref] {

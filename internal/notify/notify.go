@@ -67,8 +67,8 @@ func (s Sender) Deliver(ctx context.Context, rules []Rule, r Report) error {
 // Trouble is a mirror that needs a person.
 type Trouble struct {
 	GitDir string `json:"git_dir"`
-	Mirror string `json:"mirror"` // its name
-	Text   string `json:"text"`   // what is wrong and what to do; redacted
+	Mirror string `json:"mirror,omitempty"` // its name, if it is about one
+	Text   string `json:"text"`             // what is wrong and what to do; redacted
 }
 
 // Mirror tells everybody who wants to know of mirrors.
@@ -80,6 +80,18 @@ func (s Sender) Mirror(ctx context.Context, rules []Rule, t Trouble) error {
 		subject: fmt.Sprintf("%s: mirror %s", event.RepoName(t.GitDir), t.Mirror),
 		text:    fmt.Sprintf("%s\n\nrepository  %s\nmirror      %s\n\nMore: quire mirror status\n", t.Text, t.GitDir, t.Mirror),
 		id:      event.NewID(time.Now()), payload: payload{Event: "mirror", Trouble: &t},
+	})
+}
+
+// Repository tells everybody who wants to hear of failures about a repository that
+// needs a person.
+func (s Sender) Repository(ctx context.Context, rules []Rule, t Trouble) error {
+	rules = slices.DeleteFunc(slices.Clone(rules), func(rule Rule) bool {
+		return !slices.Contains(rule.On, OnFailed) || !matchAny(rule.Repos, t.GitDir, event.MatchRepo)
+	})
+	return s.send(ctx, rules, message{
+		subject: event.RepoName(t.GitDir) + " needs somebody", text: fmt.Sprintf("%s\n\nrepository  %s\n\nMore: quire doctor\n", t.Text, t.GitDir),
+		id: event.NewID(time.Now()), payload: payload{Event: "repository", Trouble: &t},
 	})
 }
 

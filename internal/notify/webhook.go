@@ -26,7 +26,7 @@ type Poster struct {
 
 // payload is the body of a webhook.
 type payload struct {
-	Event   string         `json:"event"` // "run" or "mirror"
+	Event   string         `json:"event"` // "run", "mirror" or "repository"
 	Run     *event.Run     `json:"run,omitempty"`
 	Jobs    []event.Job    `json:"jobs,omitempty"`
 	Before  event.RunState `json:"before,omitempty"`

@@ -52,6 +52,13 @@ func Encode(p event.Push) []byte {
 	if p.Recovered {
 		b = append(b, `,"recovered":true`...)
 	}
+	if p.MadeBy != "" {
+		b = append(b, `,"made_by":`...)
+		b = appendString(b, p.MadeBy)
+	}
+	if p.Dropped {
+		b = append(b, `,"dropped":true`...)
+	}
 	return append(b, '}')
 }
 

@@ -42,7 +42,7 @@ func FuzzEncode(f *testing.F) {
 
 // A field that is added to the events must be written too.
 func TestEncodeWritesEveryField(t *testing.T) {
-	p := event.Push{ID: "i", At: time.Unix(1, 0).UTC(), GitDir: "/d", Pusher: "p", Options: []string{"o"}, Unwatched: true, Recovered: true, Updates: []event.Update{{Old: "o", New: "n", Ref: "r"}}}
+	p := event.Push{ID: "i", At: time.Unix(1, 0).UTC(), GitDir: "/d", Pusher: "p", Options: []string{"o"}, Unwatched: true, Recovered: true, MadeBy: "m", Dropped: true, Updates: []event.Update{{Old: "o", New: "n", Ref: "r"}}}
 	v := reflect.ValueOf(p)
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {

@@ -91,8 +91,8 @@ func takenBefore(ctx context.Context, tx *sql.Tx, id string, t *Taken) (bool, er
 
 func insertPush(ctx context.Context, tx *sql.Tx, p event.Push, notes []string) error {
 	_, err := tx.ExecContext(ctx,
-		"INSERT INTO pushes (id, at, git_dir, pusher, options, updates, recovered, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		p.ID, nanos(p.At), p.GitDir, p.Pusher, asJSON(p.Options), asJSON(event.EscapeRefs(p.Updates)), p.Recovered, asJSON(notes))
+		"INSERT INTO pushes (id, at, git_dir, pusher, options, updates, recovered, notes, made_by, untold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		p.ID, nanos(p.At), p.GitDir, p.Pusher, asJSON(p.Options), asJSON(event.EscapeRefs(p.Updates)), p.Recovered, asJSON(notes), p.MadeBy, p.Dropped)
 	return err
 }
 

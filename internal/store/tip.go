@@ -10,8 +10,8 @@ import (
 )
 
 // Tips is where the refs of a repository stood when quire last knew, by full
-// name. known is false for a repository it has not looked at before: then
-// nothing can be said to have moved.
+// name. known is false for a repository of which not all refs were looked at
+// before: then nothing can be said to have moved.
 func (s *Store) Tips(ctx context.Context, gitDir string) (tips map[string]string, known bool, err error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT ref, oid FROM tips WHERE git_dir = ?", gitDir)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Store) Tips(ctx context.Context, gitDir string) (tips map[string]string
 			return nil, false, fmt.Errorf("read known refs: %w", err)
 		}
 		if ref == "" {
-			known = true
+			known = oid == surveyed
 			continue
 		}
 		tips[ref] = oid
@@ -36,12 +36,16 @@ func (s *Store) Tips(ctx context.Context, gitDir string) (tips map[string]string
 	return tips, known, nil
 }
 
+// surveyed is what the row without a name holds once all refs were looked at; an
+// older quire looked at branches and tags, and wrote "known".
+const surveyed = "all"
+
 // Survey records where refs stand after somebody looked at all of them: the
 // repository is known from then on. An oid of "" or zeros forgets a ref.
 func (s *Store) Survey(ctx context.Context, gitDir string, moved map[string]string) error {
 	return s.change(ctx, "record refs", func(tx *sql.Tx) error {
 		// The ref without a name marks the repository as known.
-		if err := setTip(ctx, tx, gitDir, "", "known"); err != nil {
+		if err := setTip(ctx, tx, gitDir, "", surveyed); err != nil {
 			return err
 		}
 		for ref, oid := range moved {
@@ -70,6 +74,18 @@ func (s *Store) Recovered(ctx context.Context, gitDir string, since time.Time) (
 		return nil, fmt.Errorf("look for recovered runs: %w", explain(err))
 	}
 	return runs, nil
+}
+
+// OwnRuns is how many runs quire made by itself in a repository since a time:
+// of refs that it found moved and nobody had reported.
+func (s *Store) OwnRuns(ctx context.Context, gitDir string, since time.Time) (n int, err error) {
+	err = s.db.QueryRowContext(ctx,
+		"SELECT count(*) FROM runs WHERE git_dir = ? AND queued_at >= ? AND push_id IN (SELECT id FROM pushes WHERE git_dir = ? AND made_by = ?)",
+		gitDir, nanos(since), gitDir, event.MadeByNobody).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count runs of unreported pushes: %w", explain(err))
+	}
+	return n, nil
 }
 
 // setTips records what a push did to its refs.

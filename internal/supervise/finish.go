@@ -39,6 +39,7 @@ func (s *supervision) tearDown(c conclusion) {
 	if ground != nil {
 		j.note(ground.Close()) // which an executor has done
 	}
+	s.reportOwnMoves()
 	event.Reached(event.StepClosed)
 	if repo != nil {
 		repo.Close()

@@ -140,14 +140,15 @@ type supervision struct {
 
 	newExecutor func(ctx context.Context, use string, spec executor.Spec) (executor.Executor, error)
 
-	mu       sync.Mutex // guards what the watchdog may meet half made
-	repo     *gitrepo.Repo
-	ground   executor.Ground // nil: the executor makes its own
-	exec     executor.Executor
-	cache    *cache.Domain // nil: the pipeline has none
-	world    *world
-	pipeline *pipeline.Pipeline
-	ended    map[string]pipeline.JobResult // jobs that are over, by id
+	mu         sync.Mutex // guards what the watchdog may meet half made
+	repo       *gitrepo.Repo
+	ground     executor.Ground // nil: the executor makes its own
+	exec       executor.Executor
+	cache      *cache.Domain // nil: the pipeline has none
+	world      *world
+	pipeline   *pipeline.Pipeline
+	refsBefore map[string]string             // where the refs stood before the first job; nil: commands cannot move them
+	ended      map[string]pipeline.JobResult // jobs that are over, by id
 
 	ending sync.Once
 	final  runlog.Outcome
@@ -314,6 +315,7 @@ func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.
 		bounds := gitrepo.ExtentBounds{Entries: int64(s.cfg.Limits.Files), Bytes: int64(s.cfg.Limits.Workspace)}
 		making.Go(func() { made = makeWorkspace(ctx, ground, repo, commit.OID, bounds, s.workspace) })
 	}
+	making.Go(func() { s.noteRefs(ctx) })
 	p, err := s.load(ctx, repo, commit.OID)
 	making.Wait()
 	repo.Rest() // a child of ours that waits would be met whenever a command's last process is looked for

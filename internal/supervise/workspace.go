@@ -121,10 +121,13 @@ func writeRefs(repo *gitrepo.Repo, git string) error {
 	out := bufio.NewWriter(f)
 	out.WriteString("# pack-refs with: sorted \n") // what goes wrong, Flush says
 	for _, kind := range []struct{ from, to string }{{"refs/heads/", "refs/remotes/origin/"}, {"refs/tags/", "refs/tags/"}} {
-		err = errors.Join(err, repo.EachRef(kind.from, func(r gitrepo.Ref) error {
+		each := repo.EachRef(kind.from, func(r gitrepo.Ref) error {
 			_, err := fmt.Fprintf(out, "%s %s%s\n", r.OID, kind.to, strings.TrimPrefix(r.Name, kind.from))
 			return err
-		}))
+		})
+		if _, readable := gitrepo.Broken(each); !readable { // one that cannot be read is not this run's business
+			err = errors.Join(err, each)
+		}
 	}
 	if err = errors.Join(err, out.Flush(), f.Close()); err != nil {
 		return err

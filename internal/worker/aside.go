@@ -22,13 +22,7 @@ func (w *worker) setAside(ctx context.Context, p event.Push, deaths int) error {
 	w.Log.Error("a push is set aside", "push", p.ID, "repository", p.GitDir, "reason", why, "again", "quire retry "+p.ID)
 	if deaths > maxDeaths {
 		// One died of recording it, too: it may be the push's own size.
-		tips := map[string]string{}
-		for _, u := range p.Updates {
-			if tips[u.Ref] = u.New; u.Deletes() {
-				tips[u.Ref] = ""
-			}
-		}
-		if err := w.store.Survey(ctx, p.GitDir, tips); err != nil {
+		if err := w.store.Survey(ctx, p.GitDir, movedTo(p.Updates)); err != nil {
 			return err
 		}
 		return w.spool.SetAside(p.ID, why)

@@ -130,6 +130,9 @@ func (a attempts) started() (ids []string) {
 func (a attempts) sweep() {
 	entries, _ := os.ReadDir(a.dir)
 	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), workStopped+"-") {
+			continue
+		}
 		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > old {
 			os.Remove(filepath.Join(a.dir, e.Name()))
 		}
@@ -140,6 +143,7 @@ func (a attempts) sweep() {
 type Aside struct {
 	Kind, What string
 	Deaths     int
+	Why        string // of what was stopped
 	Note       string // the file
 }
 

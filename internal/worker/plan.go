@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/gitrepo"
 	"quire/internal/runlog"
@@ -38,6 +39,12 @@ func (w *worker) plan(ctx context.Context, p event.Push) (plan, error) {
 	}
 	if len(wanted) == 0 {
 		return out, nil
+	}
+	if p.MadeBy == event.MadeByNobody && w.cfg.Recover.Unreported != config.UnreportedRun {
+		out.note("no run: found moved without a report of a push, and [recover] unreported is %s: %s", w.cfg.Recover.Unreported, some(refsIn(wanted)))
+	}
+	if p.MadeBy != "" && (p.MadeBy != event.MadeByNobody || w.cfg.Recover.Unreported != config.UnreportedRun) {
+		return out, nil // what a run moved makes no run
 	}
 	// What was wrong with the options, the hook has said.
 	if options, _ := event.ParseOptions(p.Options); options.Skip {

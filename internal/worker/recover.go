@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
+	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/gitrepo"
 	"quire/internal/runner"
@@ -41,6 +42,9 @@ func (w *worker) recover(ctx context.Context) (found bool) {
 		if ctx.Err() != nil || runner.Check(gitDir) != nil || !w.Hooked(gitDir) {
 			continue
 		}
+		if w.attempts.stopped(gitDir) {
+			continue // it was told then, and doctor tells
+		}
 		if w.attempts.deaths(workRecover, gitDir) >= maxDeaths {
 			w.tell("look for unreported pushes to "+gitDir, fmt.Errorf("%w (by removing %s)", errSetAside, w.attempts.file(workRecover, gitDir)))
 			continue
@@ -74,49 +78,79 @@ func (w *worker) recoverIn(ctx context.Context, gitDir string) (found bool, err 
 		return false, err
 	}
 	defer repo.Close()
-	there, err := refsAt(repo)
-	if err != nil {
+	push := event.Push{At: time.Now(), GitDir: gitDir, Pusher: "unknown", Recovered: true, MadeBy: event.MadeByNobody}
+	push.ID = event.NewID(push.At) // before the refs are read: a push meanwhile is later
+	there, err := repo.Standing()
+	broken, readable := gitrepo.Broken(err)
+	if !readable {
 		return false, err
 	}
+	w.tell("read the refs of "+gitDir, err)
 	if !known {
 		return false, w.store.Survey(ctx, gitDir, there)
 	}
-	push := event.Push{At: time.Now(), GitDir: gitDir, Pusher: "unknown", Recovered: true}
-	for ref, oid := range there {
-		if tips[ref] == oid {
-			continue
-		}
-		old := tips[ref]
-		if old == "" {
-			old = strings.Repeat("0", len(oid))
-		}
-		push.Updates = append(push.Updates, event.Update{Old: old, New: oid, Ref: ref})
-	}
-	gone := map[string]string{}
-	for ref := range tips {
-		if there[ref] == "" {
-			gone[ref] = ""
-		}
-	}
-	if len(push.Updates) == 0 && len(gone) == 0 {
+	push.Updates = w.notQueued(gitDir, tips, event.Moves(tips, there, broken))
+	if len(push.Updates) == 0 {
 		return false, nil
 	}
 	if pushing(gitDir) && !w.long(push) || w.reported(gitDir) {
 		w.undecided = true
 		return false, nil
 	}
-	if len(gone) > 0 {
-		// A deletion makes no run: that it is known is all there is to do.
-		if err := w.store.Survey(ctx, gitDir, gone); err != nil {
+	log := w.Log.With("repository", gitDir, "refs", some(refsIn(push.Updates)))
+	switch w.cfg.Recover.Unreported {
+	case config.UnreportedIgnore:
+		log.Warn("refs moved and nobody reported a push; [recover] unreported is ignore")
+		return false, w.store.Survey(ctx, gitDir, movedTo(push.Updates))
+	case config.UnreportedRun:
+		log.Warn("refs moved and nobody reported the push: it is taken as one")
+		if stopped, err := w.tooManyOwnRuns(ctx, gitDir); stopped || err != nil {
 			return false, err
 		}
+	default:
+		log.Warn("refs moved and nobody reported a push: they are mirrored and not run; [recover] unreported is mirror")
 	}
-	if len(push.Updates) == 0 {
-		return false, nil
+	for _, u := range push.Updates {
+		w.queued[queuedMove{gitDir, u}] = true
 	}
-	push.ID = event.NewID(push.At)
-	w.Log.Warn("refs moved and nobody reported the push", "repository", gitDir, "refs", len(push.Updates))
 	return true, w.spool.Write(push)
+}
+
+// queuedMove is a move that this worker has put into the spool.
+type queuedMove struct {
+	gitDir string
+	event.Update
+}
+
+// notQueued leaves out the moves that this worker has put into the spool already,
+// and that are still not known: whatever keeps them from becoming known, no
+// move is taken for two pushes.
+func (w *worker) notQueued(gitDir string, tips map[string]string, moves []event.Update) []event.Update {
+	for m := range w.queued {
+		if m.gitDir == gitDir && (tips[m.Ref] == m.New || m.Deletes() && tips[m.Ref] == "") {
+			delete(w.queued, m)
+		}
+	}
+	return slices.DeleteFunc(moves, func(u event.Update) bool { return w.queued[queuedMove{gitDir, u}] })
+}
+
+func refsIn(updates []event.Update) []string {
+	out := make([]string, len(updates))
+	for i, u := range updates {
+		out[i] = u.Ref
+	}
+	return out
+}
+
+// movedTo is where updates lead, as Survey takes it.
+func movedTo(updates []event.Update) map[string]string {
+	out := map[string]string{}
+	for _, u := range updates {
+		if out[u.Ref] = u.New; u.Deletes() {
+			out[u.Ref] = ""
+		}
+	}
+	return out
 }
 
 // long reports whether all of these moves have been seen for so long that
@@ -154,70 +188,4 @@ func (w *worker) reported(gitDir string) bool {
 		}
 	}
 	return false
-}
-
-// settleIntents turns what pre-receive announced, and no post-receive took up,
-// into pushes of those refs that did move.
-func (w *worker) settleIntents(ctx context.Context) (found bool) {
-	names, err := w.spool.Intents()
-	if err != nil {
-		w.tell("look for announced pushes", err)
-		return false
-	}
-	for _, name := range names {
-		p, err := w.spool.ReadIntent(name)
-		if errors.Is(err, spool.ErrTorn) {
-			w.tell("clear announced push", w.spool.Forget(name))
-			continue
-		}
-		if err != nil || pushing(p.GitDir) && time.Since(p.At) < patience {
-			w.undecided = true
-			continue
-		}
-		got, err := w.settleIntent(ctx, p)
-		w.tell("settle announced push "+name, err)
-		found = found || got
-	}
-	return found
-}
-
-func (w *worker) settleIntent(ctx context.Context, p event.Push) (bool, error) {
-	repo, err := gitrepo.Open(ctx, p.GitDir)
-	if err != nil {
-		if gitrepo.Gone(p.GitDir) {
-			return false, w.spool.Forget(p.ID)
-		}
-		return false, err
-	}
-	defer repo.Close()
-	var did []event.Update
-	for _, u := range p.Updates {
-		oid, there, err := repo.ResolveRef(u.Ref)
-		if err != nil {
-			return false, err
-		}
-		if there && oid == u.New || !there && u.Deletes() {
-			did = append(did, u)
-		}
-	}
-	if len(did) == 0 {
-		return false, w.spool.Forget(p.ID) // git refused it
-	}
-	p.Updates, p.Recovered = did, true
-	return true, w.spool.Fulfil(p)
-}
-
-// refsAt is where a repository's branches and tags stand.
-func refsAt(repo *gitrepo.Repo) (map[string]string, error) {
-	out := map[string]string{}
-	for _, prefix := range []string{"refs/heads/", "refs/tags/"} {
-		refs, err := repo.Refs(prefix)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range refs {
-			out[r.Name] = r.OID
-		}
-	}
-	return out, nil
 }

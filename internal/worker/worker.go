@@ -95,7 +95,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		cfg:      cfg, version: configVersion(), Options: o, spool: spool.Dir(cfg.StateDir), lock: lock,
 		children: map[string]*child{}, foreign: map[string]event.Run{}, backoff: map[string]*delay{},
 		shown: map[string]map[string]event.JobState{}, awaited: true,
-		wake: make(chan struct{}, 1), told: map[string]bool{}, moved: map[move]time.Time{}, collected: map[string]bool{},
+		wake: make(chan struct{}, 1), told: map[string]bool{}, moved: map[move]time.Time{}, queued: map[queuedMove]bool{}, collected: map[string]bool{},
 	}
 	defer func() {
 		if w.lock != nil {
@@ -179,7 +179,8 @@ type worker struct {
 	shown   map[string]map[string]event.JobState // by run and job: what forges were told last
 	awaited bool                                 // a pusher is still to be told of mirrors
 
-	settledOld bool               // what an earlier worker left half done was looked for
+	settledOld bool // what an earlier worker left half done was looked for
+	queued     map[queuedMove]bool
 	moved      map[move]time.Time // refs found elsewhere than expected, and since when
 	undecided  bool               // a ref has moved, and its push may still be reported
 	collected  map[string]bool    // repositories whose old runs were removed

@@ -106,6 +106,9 @@ func newWorld(t testing.TB, settings string) *world {
 	if !strings.Contains(settings, "state_dir") {
 		settings = fmt.Sprintf("state_dir = %q\n", w.root) + settings
 	}
+	if !strings.Contains(settings, "[recover]") { // most tests want every move to be a push, and no run twice
+		settings += "\n[recover]\nunreported = \"run\"\ninterrupted = \"report\"\n"
+	}
 	settings = "kill_grace = \"300ms\"\n" + settings
 	w.write(path, settings)
 	t.Setenv("QUIRE_CONFIG", path)
