@@ -18,7 +18,7 @@ import (
 // equal ones once.
 func escapes(text string, all bool) []string {
 	var out []string
-	for _, dialects := range []func(string) (common, rare []string){urlEscapes, jsonEscapes, shellEscapes, goEscapes, xmlEscapes, doubledQuotes} {
+	for _, dialects := range []func(string) (common, rare []string){urlEscapes, jsonEscapes, mailEscapes, shellEscapes, goEscapes, xmlEscapes, doubledQuotes} {
 		list, rare := dialects(text)
 		if all {
 			list = append(list, rare...)
@@ -76,7 +76,8 @@ func lowerPercent(s string) string {
 
 // jsonEscapes is the inside of a JSON string as Go writes it, with and without
 // HTML escaping; rarer as Python and PHP do (\uXXXX for all that is not ASCII,
-// \/), and with bytes that are not UTF-8 as they are.
+// \/), as Gson and .NET do, which escape more, and with bytes that are not UTF-8 as
+// they are; each with hex in either case.
 func jsonEscapes(text string) (common, rare []string) {
 	if b, err := json.Marshal(text); err == nil {
 		common = append(common, inside(string(b)))
@@ -87,22 +88,41 @@ func jsonEscapes(text string) (common, rare []string) {
 	if e.Encode(text) == nil {
 		common = append(common, inside(strings.TrimSuffix(b.String(), "\n")))
 	}
-	raw, ascii := jsonEscape(text, false), jsonEscape(text, true)
-	return common, []string{raw, ascii, strings.ReplaceAll(raw, "/", `\/`), strings.ReplaceAll(ascii, "/", `\/`)}
+	raw, ascii := jsonEscape(text, ""), jsonEscape(text, beyondASCII)
+	rare = []string{
+		raw, ascii, strings.ReplaceAll(raw, "/", `\/`), strings.ReplaceAll(ascii, "/", `\/`),
+		jsonEscape(text, "<>&='"),                                                    // Gson
+		jsonEscape(text, beyondASCII+"<>&'"), jsonEscape(text, beyondASCII+"<>&'\""), // PHP's JSON_HEX_…
+		jsonEscape(text, beyondASCII+"<>&'\"+`"), // .NET
+	}
+	for _, list := range [][]string{common, rare} {
+		for _, e := range list {
+			rare = append(rare, upperU(e))
+		}
+	}
+	return common, rare
 }
 
-// jsonEscape escapes what RFC 8259 section 7 demands, with the short escapes.
-func jsonEscape(text string, ascii bool) string {
+// beyondASCII stands, among the characters that jsonEscape is to write as \uXXXX,
+// for all that are not ASCII, and DEL.
+const beyondASCII = "\x7f"
+
+// jsonEscape escapes what RFC 8259 section 7 demands, with the short escapes, and
+// the characters of more.
+func jsonEscape(text, more string) string {
+	ascii := strings.Contains(more, beyondASCII)
 	var b strings.Builder
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRuneInString(text[i:])
 		switch short := strings.IndexRune("\"\\\b\f\n\r\t", r); {
 		case r == utf8.RuneError && n == 1:
 			b.WriteByte(text[i])
+		case strings.ContainsRune(more, r):
+			fmt.Fprintf(&b, `\u%04x`, r)
 		case short >= 0:
 			b.WriteByte('\\')
 			b.WriteByte(`"\bfnrt`[short])
-		case r < 0x20 || ascii && r == 0x7f:
+		case r < 0x20:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		case ascii && r > 0xffff:
 			r -= 0x10000
@@ -113,6 +133,39 @@ func jsonEscape(text string, ascii bool) string {
 			b.WriteString(text[i : i+n])
 		}
 		i += n
+	}
+	return b.String()
+}
+
+// upperU writes the hex digits of \uXXXX in upper case.
+func upperU(s string) string {
+	b := []byte(s)
+	for i := 0; i+1 < len(b); i++ {
+		if b[i] != '\\' {
+			continue
+		}
+		if i++; b[i] == 'u' && i+4 < len(b) {
+			copy(b[i+1:], bytes.ToUpper(b[i+1:i+5]))
+			i += 4
+		}
+	}
+	return string(b)
+}
+
+// mailEscapes is quoted-printable (RFC 2045, 6.7). Its soft line breaks are left out
+// before it is looked for.
+func mailEscapes(text string) (common, rare []string) { return nil, []string{quotedPrintable(text)} }
+
+// quotedPrintable leaves blanks alone, as its writers do but at a line's end.
+func quotedPrintable(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= ' ' && c <= '~' && c != '=', c == '\t', c == '\n', c == '\r':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "=%02X", c)
+		}
 	}
 	return b.String()
 }

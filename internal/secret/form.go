@@ -16,12 +16,16 @@ func redactable(value string) bool {
 }
 
 // forms is what a value may look like in a stream. plain is looked for byte by
-// byte. encoded holds base64 (in the standard alphabet) and hex, and is looked
-// for in either base64 alphabet and across line breaks, because base64(1) and
-// xxd(1) break their lines wherever the value may stand.
+// byte. joined is looked for across line breaks, and in either base64 alphabet: it
+// holds base64 (in the standard alphabet), hex, and what is long enough to be
+// recognized in pieces.
 type forms struct {
-	plain, encoded []string
+	plain, joined []string
 }
+
+// minJoined is the least length in bytes of a text that is looked for, as it is,
+// across line breaks: a list of short lines must not become a short value.
+const minJoined = 16
 
 // formsOf lists the forms of a value: of the whole, of each line that is long
 // enough by itself, and of the short lines together with their neighbours.
@@ -84,7 +88,19 @@ func (f *forms) add(text string) {
 	for _, e := range escapes(text, len(text) <= everyForm || !strings.Contains(text, "\n")) {
 		f.addPlain(e)
 	}
-	f.encoded = append(f.encoded, encodings(text)...)
+	f.joined = append(f.joined, encodings(text)...)
+	f.addJoined(text)
+	if len(text) <= everyForm || !strings.Contains(text, "\n") {
+		f.addJoined(quotedPrintable(text))
+	}
+}
+
+// addJoined adds a text that tools may break into lines at any place. Of what has
+// lines already, only these are looked for so.
+func (f *forms) addJoined(text string) {
+	if len(text) >= minJoined && redactable(text) && !strings.ContainsAny(text, "\r\n\t") {
+		f.joined = append(f.joined, text)
+	}
 }
 
 // addPlain adds a text as it is. What is shorter than the rest of the package

@@ -45,7 +45,7 @@ func TestForms(t *testing.T) {
 // TestShortLinesAreNotForms: a brace by itself is nobody's secret.
 func TestShortLinesAreNotForms(t *testing.T) {
 	f := formsOf("{\n  \"a\": 1,\n  \"private\": \"abcdefgh\"\n}\n")
-	for _, form := range append(f.plain, f.encoded...) {
+	for _, form := range append(f.plain, f.joined...) {
 		if len(form) < MinLength {
 			t.Errorf("form %q", form)
 		}

@@ -12,7 +12,7 @@ import (
 // oracle is what redaction means, with nothing clever in it: every occurrence
 // of every form is found by looking everywhere, overlaps become one, the
 // longest name wins.
-type oracle struct{ plain, encoded []pattern }
+type oracle struct{ plain, joined []pattern }
 
 func oracleOf(secrets []pattern) oracle {
 	var o oracle
@@ -21,8 +21,8 @@ func oracleOf(secrets []pattern) oracle {
 		for _, form := range f.plain {
 			o.plain = append(o.plain, pattern{form, s.name})
 		}
-		for _, form := range f.encoded {
-			o.encoded = append(o.encoded, pattern{folded(form), s.name})
+		for _, form := range f.joined {
+			o.joined = append(o.joined, pattern{folded(form), s.name})
 		}
 	}
 	return o
@@ -40,11 +40,15 @@ func (o oracle) redact(text string) string {
 			marks = append(marks, mark{int64(i), int64(i + len(p.text)), p.name})
 		}
 	}
-	for _, p := range o.encoded {
-		for i := range len(text) {
-			if end := encodedEnd(p.text, text, i); end > 0 {
-				marks = append(marks, mark{int64(i), int64(end), p.name})
+	rest, places := withoutBreaks(text)
+	for _, p := range o.joined {
+		for i := 0; ; i++ {
+			n := strings.Index(rest[i:], p.text)
+			if n < 0 {
+				break
 			}
+			i += n
+			marks = append(marks, mark{int64(places[i]), int64(places[i+len(p.text)-1] + 1), p.name})
 		}
 	}
 	slices.SortFunc(marks, func(a, b mark) int { return int(a.start - b.start) })
@@ -62,24 +66,27 @@ func (o oracle) redact(text string) string {
 	return out.String() + text[at:]
 }
 
-// encodedEnd is where the encoded form ends if it begins at i, across line
-// breaks; 0 if it does not.
-func encodedEnd(form, text string, i int) int {
-	gap := 0
-	for k := 0; k < len(form); i++ {
-		switch {
-		case i == len(text):
-			return 0
-		case foldTable[text[i]] == form[k]:
-			k++
-			gap = 0
-		case k > 0 && (text[i] == '\n' || text[i] == '\r' || gap > 0 && (text[i] == ' ' || text[i] == '\t')) && gap < maxGap:
-			gap++
-		default:
-			return 0
+var lineBreak = regexp.MustCompile(`=?([\n\r][\n\r\t ]*)`)
+
+// withoutBreaks is the folded text without its line breaks, and where its bytes stand.
+func withoutBreaks(text string) (rest string, places []int) {
+	var b strings.Builder
+	keep := func(from, to int) {
+		for i := from; i < to; i++ {
+			b.WriteByte(oneAlphabet[text[i]])
+			places = append(places, i)
 		}
 	}
-	return i
+	at := 0
+	for _, m := range lineBreak.FindAllStringSubmatchIndex(text, -1) {
+		keep(at, m[0])
+		if m[3]-m[2] > maxGap {
+			keep(m[2]+maxGap, m[2]+maxGap+1)
+		}
+		at = m[1]
+	}
+	keep(at, len(text))
+	return b.String(), places
 }
 
 // hardSecrets is a set in which everything is awkward.
@@ -129,10 +136,10 @@ func pieces(r *Redactor, text string, cuts ...int) string {
 func shapes(s pattern) []string {
 	f := formsOf(s.text)
 	var out []string
-	for _, form := range append(f.plain, f.encoded...) {
+	for _, form := range append(f.plain, f.joined...) {
 		out = append(out, form, "before "+form+" after", form+form, form[:len(form)-1]+form, form[1:]+form[:7])
 	}
-	for _, form := range f.encoded {
+	for _, form := range f.joined {
 		out = append(out, urlSafe(form), "x\n"+wrap(form, 5, "\n"), wrap(form, 8, "\r\n"), wrap("xy"+form, 19, "\n    "))
 	}
 	return out
@@ -148,10 +155,6 @@ func wrap(text string, n int, end string) string {
 	return b.String() + text
 }
 
-// hiddenBreaks are line breaks of which the head of an encoded form may have one:
-// two, or one with indentation after it, are found only further on.
-var hiddenBreaks = regexp.MustCompile(`[A-Za-z0-9+/_-]{1,7}[\r\n][\r\n\t ]*([^\r\n]{0,6}[\r\n]|[\t ])`)
-
 // cutAtBreak reports the one case in which what was written may differ: a write
 // that ends right after a line break which fewer than breakDepth characters of
 // an encoded secret precede (see scanner.undecided).
@@ -165,7 +168,7 @@ func mixed(rnd *rand.Rand, secrets []pattern) string {
 	var b strings.Builder
 	for range 1 + rnd.IntN(12) {
 		f := formsOf(secrets[rnd.IntN(len(secrets))].text)
-		forms := append(f.plain, f.encoded...)
+		forms := append(f.plain, f.joined...)
 		form := forms[rnd.IntN(len(forms))]
 		switch rnd.IntN(5) {
 		case 0:

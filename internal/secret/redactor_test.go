@@ -36,7 +36,7 @@ func TestLargeKey(t *testing.T) {
 	secrets := []pattern{{pem(rnd, 4000), "key"}, {"ababSECRET", "tok"}}
 	r, o := redactorOf(secrets), oracleOf(secrets)
 	f := formsOf(secrets[0].text)
-	for _, form := range append(f.plain, f.encoded...) {
+	for _, form := range append(f.plain, f.joined...) {
 		if len(form) < 3000 {
 			continue
 		}
@@ -55,7 +55,8 @@ func TestLargeKey(t *testing.T) {
 				}
 			}
 			if got := pieces(r, text, cuts...); got != want {
-				t.Fatalf("%.80q… in %d pieces\n got %.300q\nwant %.300q", text, len(cuts), got, want)
+				d := common(got, want)
+				t.Fatalf("%.80q… in %d pieces\n got …%.300q\nwant …%.300q", text, len(cuts), got[max(0, d-100):], want[max(0, d-100):])
 			}
 		}
 	}
@@ -150,9 +151,6 @@ func FuzzRedact(f *testing.F) {
 		all := string(text)
 		if len(secrets) > 0 {
 			all += mixed(rnd, secrets)
-		}
-		if hiddenBreaks.MatchString(all) {
-			return
 		}
 		want := o.redact(all)
 		if got := r.String(all); got != want {

@@ -3,8 +3,9 @@ package secret
 // scanner follows one stream through a matcher, and says what in it is secret
 // and up to where that is decided.
 type scanner struct {
-	m              *matcher
-	plain, encoded tracker
+	m      *matcher
+	plain  tracker
+	joined joined
 
 	marks []mark // found and not yet taken; in order and apart
 	spare []mark
@@ -15,37 +16,36 @@ type scanner struct {
 func (s *scanner) use(m *matcher, pos int64) {
 	s.m = m
 	s.plain = tracker{index: m.plain, pos: pos}
-	s.encoded = tracker{index: m.encoded, pos: pos, encoded: true}
+	s.joined = joined{tracker: tracker{index: m.joined, pos: pos}, pos: pos}
 }
 
 // scan reads the stream's next bytes.
 func (s *scanner) scan(data []byte) {
 	s.plain.scan(data)
-	s.encoded.scan(data)
+	s.joined.scan(data)
 	s.marks = s.collect(s.marks, s.plain.marks)
-	s.marks = s.collect(s.marks, s.encoded.marks)
-	s.plain.marks, s.encoded.marks = s.plain.marks[:0], s.encoded.marks[:0]
+	s.marks = s.collect(s.marks, s.joined.marks)
+	s.plain.marks, s.joined.marks = s.plain.marks[:0], s.joined.marks[:0]
 }
 
 // forget drops all candidates: the stream ends, or goes on elsewhere.
 func (s *scanner) forget() {
 	s.plain.forget()
-	s.encoded.forget()
+	s.joined.forget()
 }
 
 // undecided is the place up to which the stream may be written: where the first
 // candidate begins, with one exception. A line end after fewer than breakDepth
-// characters that could begin an encoded secret does not hold them: nearly
-// every line of text ends so, and who watches would get each line's end only
-// with the next line. If it does turn out to be a secret, and a write ended
-// just behind that line end, these characters (at most 2 bytes of the value)
-// have been written.
+// characters that could begin a secret does not hold them: nearly every line of
+// text ends so, and who watches would get each line's end only with the next
+// line. If it does turn out to be a secret, and a write ended just behind that
+// line end, these characters have been written.
 func (s *scanner) undecided() int64 {
-	encoded := s.encoded.candidate()
-	if s.encoded.broken.any() && s.encoded.depth() < breakDepth {
-		encoded = s.encoded.broken.end()
+	joined := s.joined.candidate()
+	if s.joined.atBreak() && s.joined.depth() < breakDepth {
+		joined = s.joined.pos
 	}
-	return min(s.plain.candidate(), encoded)
+	return min(s.plain.candidate(), joined)
 }
 
 const breakDepth = 4

@@ -1,15 +1,13 @@
 package secret
 
-// tracker follows one stream through one automaton. Places are offsets in the
-// stream.
+// tracker follows one text through one automaton. Places are offsets in that
+// text.
 type tracker struct {
 	index
-	encoded bool // whether it reads encoded text: folded, and across line breaks
 
-	pos    int64 // of the next byte
-	state  uint32
-	broken broken // encoded only
-	marks  []mark // found since they were last taken; in order and apart
+	pos   int64 // of the next byte
+	state uint32
+	marks []mark // found since they were last taken; in order and apart
 
 	stay  int    // how far to go on without asking the filter, which did not help
 	seen  uint32 // the state found belongs to; 0: none
@@ -23,7 +21,7 @@ const (
 	maxStay = 1 << 10
 )
 
-// scan reads the stream's next bytes.
+// scan reads the text's next bytes.
 func (t *tracker) scan(data []byte) {
 	base := t.pos
 	i, limit := 0, base
@@ -55,33 +53,22 @@ func (t *tracker) scan(data []byte) {
 }
 
 // forget drops all candidates.
-func (t *tracker) forget() {
-	t.state = 0
-	t.broken.clear()
-}
+func (t *tracker) forget() { t.state = 0 }
 
 func (t *tracker) depth() int { return t.nodes[t.state].depth() }
 
 // candidate is where the first text begins that may yet become a secret; pos
 // if none does.
-func (t *tracker) candidate() int64 {
-	if t.broken.any() {
-		return t.broken.start
-	}
-	return t.pos - int64(t.depth())
-}
+func (t *tracker) candidate() int64 { return t.pos - int64(t.depth()) }
 
 // follow runs the automaton over data[i:] until no candidate begins before
 // limit, or data ends, and returns where it stopped. base is data's place.
 func (t *tracker) follow(data []byte, base int64, i int, limit int64) int {
-	if t.encoded {
-		return t.followEncoded(data, base, i, limit)
-	}
-	nodes, rows, wide := t.nodes, t.rows, t.wide
+	nodes, rows, wide, fold := t.nodes, t.rows, t.wide, t.fold
 	s, until := t.state, int(limit-base)
 	n := nodes[s].meta
 	for i < len(data) && i-int(n>>depthBits) < until {
-		c := data[i]
+		c := fold[data[i]]
 		i++
 		if s < wide {
 			s = rows[s<<8|uint32(c)]
@@ -96,7 +83,7 @@ func (t *tracker) follow(data []byte, base int64, i int, limit int64) int {
 			if k := len(t.marks) - 1; s == t.seen && k >= 0 && t.marks[k].end > end-int64(t.found.length) {
 				t.marks[k].end = end // a flood of one find; the mark has its name already
 			} else {
-				t.find(s, end, 0)
+				t.find(s, end)
 			}
 		}
 	}
@@ -104,54 +91,10 @@ func (t *tracker) follow(data []byte, base int64, i int, limit int64) int {
 	return i
 }
 
-// followEncoded is follow for encoded text. White space does not reach the
-// automaton.
-func (t *tracker) followEncoded(data []byte, base int64, i int, limit int64) int {
-	nodes, rows, wide := t.nodes, t.rows, t.wide
-	s, until := t.state, int(limit-base)
-	n := nodes[s].meta
-	for i < len(data) {
-		if i-int(n>>depthBits) >= until && (!t.broken.any() || t.broken.start >= limit) {
-			break
-		}
-		raw := data[i]
-		i++
-		c := foldTable[raw]
-		if c <= lineSpace {
-			if s != 0 && !(c == lineSpace && t.broken.skip(raw, base+int64(i)-1, int(n>>depthBits))) {
-				s, n = 0, nodes[0].meta
-				t.broken.clear()
-			}
-			continue
-		}
-		if s < wide {
-			s = rows[s<<8|uint32(c)]
-		} else if byte(n) == c && n&flagLeaf == 0 {
-			s++
-		} else {
-			s = t.fall(s, c)
-		}
-		before := int(n >> depthBits)
-		n = nodes[s].meta
-		if t.broken.any() {
-			t.broken.step(before, int(n>>depthBits))
-		}
-		if n&flagFound != 0 {
-			t.find(s, base+int64(i), int(n>>depthBits))
-		}
-	}
-	t.pos, t.state = base+int64(i), s
-	return i
-}
-
-// find marks what is found at state s, whose depth is given, and which ends at end.
-func (t *tracker) find(s uint32, end int64, depth int) {
+// find marks what is found at state s, which ends at end.
+func (t *tracker) find(s uint32, end int64) {
 	if s != t.seen {
 		t.seen, t.found = s, t.at(s)
 	}
-	start := end - int64(t.found.length)
-	if t.broken.any() {
-		start = t.broken.after(depth - t.found.length)
-	}
-	t.marks = addMark(t.marks, mark{start, end, t.found.name})
+	t.marks = addMark(t.marks, mark{end - int64(t.found.length), end, t.found.name})
 }

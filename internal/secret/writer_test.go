@@ -112,7 +112,7 @@ func TestFloodsHoldNothing(t *testing.T) {
 	r := redactorOf([]pattern{{key, "key"}, {"ababSECRET", "tok"}, {strings.Repeat("a", 4096), "a"}})
 	encoded := base64.StdEncoding.EncodeToString([]byte(key))
 	longest := 0
-	for _, f := range append(formsOf(key).plain, formsOf(key).encoded...) {
+	for _, f := range append(formsOf(key).plain, formsOf(key).joined...) {
 		longest = max(longest, len(f))
 	}
 	for name, text := range map[string]string{
