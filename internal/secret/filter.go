@@ -61,15 +61,19 @@ func (f *filter) has(w uint32) bool {
 // pattern may begin. With none, start is len(data) or more, and p the first
 // window that does not fit into data any more.
 func (f *filter) next(data []byte, p int) (start, at int) {
-	for ; p+window <= len(data); p += stride {
-		if p = f.skip(data, p); p+window > len(data) {
-			break
+	for {
+		if p+window <= len(data) {
+			p = f.skip(data, p)
 		}
-		if start, ok := f.run(data, p); ok {
+		if p+window > len(data) {
+			return len(data), p
+		}
+		start, not := f.run(data, p)
+		if not < 0 {
 			return start, p
 		}
+		p = not + stride
 	}
-	return len(data), p
 }
 
 // skip is the loop of next that nearly all time is spent in.
@@ -103,17 +107,19 @@ func (f *filter) skip(data []byte, p int) int {
 }
 
 // run looks at the neighbours of the window at p, which is in the filter: a
-// pattern's head is stride such windows in a row. Windows that data is too
-// short for may be anything. start is where the row begins.
-func (f *filter) run(data []byte, p int) (start int, ok bool) {
+// pattern's head is stride such windows in a row. start is where the row begins.
+// If there is none, not is a window that is in no head: a head that begins after
+// it does not end before the window not+stride. Windows that data is too short
+// for may be anything.
+func (f *filter) run(data []byte, p int) (start, not int) {
 	start = p
 	for start > p-window && start > 0 && f.has(binary.LittleEndian.Uint32(data[start-1:])) {
 		start--
 	}
-	for end := start + stride; p+1 < end; p++ {
-		if q := p + 1; q+window <= len(data) && !f.has(binary.LittleEndian.Uint32(data[q:])) {
-			return start, false
+	for q := p + 1; q < start+stride && q+window <= len(data); q++ {
+		if !f.has(binary.LittleEndian.Uint32(data[q:])) {
+			return start, q
 		}
 	}
-	return start, true
+	return start, -1
 }

@@ -14,6 +14,8 @@ type joined struct {
 	text []byte // what is left of the piece at hand
 	gaps []gap  // those that a candidate may have, and the one before it
 
+	marks []mark // found and not yet taken, by their places in the stream
+
 	pos   int64 // in the stream, of the next byte
 	run   int   // bytes of the line break that the stream ends in; 0: none
 	equal bool  // the stream ends in "=", which is a part of a break if one follows
@@ -29,18 +31,35 @@ type gap struct {
 // bytes. Of a longer one a byte stays in the text, and no form has such a byte.
 const maxGap = 128
 
+// piece is how much is joined at a time. A processor's first-level cache is to hold
+// it beside what it is made of, which is written next.
+const piece = 4 << 10
+
 // scan reads the stream's next bytes.
 func (j *joined) scan(data []byte) {
+	for len(data) > 0 {
+		n := min(len(data), piece)
+		j.join(data[:n])
+		data = data[n:]
+	}
+}
+
+// join reads a piece.
+func (j *joined) join(data []byte) {
+	if cap(j.text) == 0 {
+		j.text = make([]byte, 0, piece+2)
+	}
 	out := j.text[:0]
-	if j.equal && len(data) > 0 {
+	if j.equal {
 		if j.equal = false; isBreak(data[0]) {
-			j.leaveOut(len(out), 1)
+			j.leaveOut(0, 1)
 		} else {
 			out = append(out, '=')
 		}
 	}
 	lf, cr := -1, -1
-	for i := 0; i < len(data); {
+	i := 0
+	for {
 		if j.run == 0 {
 			lf, cr = nextIndex(data, lf, i, '\n'), nextIndex(data, cr, i, '\r')
 			end := min(lf, cr)
@@ -48,31 +67,27 @@ func (j *joined) scan(data []byte) {
 			if i = end; i == len(data) {
 				break
 			}
-			if n := len(out); n > 0 && out[n-1] == '=' { // quoted-printable's soft line break (RFC 2045, 6.7)
-				out = out[:n-1]
-				j.leaveOut(n-1, 1)
+			if n := len(out) - 1; n >= 0 && out[n] == '=' { // quoted-printable's soft line break (RFC 2045, 6.7)
+				out = out[:n]
+				j.leaveOut(n, 1)
 			}
 		}
 		start := i
 		for i < len(data) && isBlank(data[i]) {
 			i++
 		}
-		before := j.run
-		j.run += i - start
-		switch {
-		case before <= maxGap && j.run > maxGap:
-			short := maxGap - before
-			j.leaveOut(len(out), short)
+		n, room := i-start, maxGap-j.run
+		if room >= 0 && n > room {
+			j.leaveOut(len(out), room)
 			out = append(out, '\n')
-			j.leaveOut(len(out), i-start-short-1)
-			j.run = maxGap + 1 // it counts no further
-		default:
-			j.leaveOut(len(out), i-start)
-			j.run = min(j.run, maxGap+1)
+			n -= room + 1
 		}
-		if i < len(data) {
-			j.run = 0
+		j.leaveOut(len(out), n)
+		if i == len(data) {
+			j.run = min(j.run+i-start, maxGap+1)
+			break
 		}
+		j.run = 0
 	}
 	j.pos += int64(len(data))
 	j.read(out)
@@ -80,7 +95,6 @@ func (j *joined) scan(data []byte) {
 
 // read has the tracker read what is left of a piece.
 func (j *joined) read(out []byte) {
-	j.text = out[:0]
 	n := len(out)
 	last := n > 0 && j.run == 0 && out[n-1] == '='
 	if last {
@@ -94,10 +108,10 @@ func (j *joined) read(out []byte) {
 			j.tracker.scan([]byte("="))
 		}
 	}
-	for i := range j.marks {
-		m := &j.marks[i]
-		m.start, m.end = j.place(m.start), j.place(m.end-1)+1
+	for _, m := range j.tracker.marks {
+		j.marks = addMark(j.marks, mark{j.place(m.start), j.place(m.end-1) + 1, m.name})
 	}
+	j.tracker.marks = j.tracker.marks[:0]
 	j.prune()
 }
 
