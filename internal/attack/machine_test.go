@@ -57,6 +57,7 @@ type machine struct {
 	State    string
 	Config   string
 	env      []string
+	enter    []string // what every command begins with, if anything; it becomes the user itself
 	commits  int
 }
 
@@ -192,7 +193,11 @@ func (m *machine) command(dir, name string, args ...string) *exec.Cmd {
 		c.Path, c.Err = path, nil
 	}
 	c.Dir, c.Env = dir, m.env
-	if m.UID != os.Geteuid() {
+	if len(m.enter) > 0 {
+		path, args := c.Path, c.Args
+		c = exec.Command(m.enter[0], slices.Concat(m.enter[1:], []string{path}, args[1:])...)
+		c.Dir, c.Env = dir, m.env
+	} else if m.UID != os.Geteuid() {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(m.UID), Gid: uint32(m.UID), Groups: engineGroups()}}
 	}
 	return c

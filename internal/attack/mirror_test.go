@@ -13,7 +13,7 @@ import (
 )
 
 // mirrorsTo is a ci.fnl whose one job runs a script and then mirrors to each of
-// some URLs; @ stands for the workspace. What becomes of each is in the job's log.
+// some URLs; @/ stands for the workspace. What becomes of each is in the job's log.
 func mirrorsTo(script, options string, urls ...string) files {
 	var list strings.Builder
 	for _, u := range urls {
@@ -25,7 +25,7 @@ func mirrorsTo(script, options string, urls ...string) files {
   (fn [{: run : log : mirror}]
     (let [here (: (. (run "sh ./attack.sh >&2; pwd") :stdout) :match "[^\n]+")]
       (each [_ url (ipairs [` + list.String() + `])]
-        (let [url (pick-values 1 (url:gsub "@" here))
+        (let [url (pick-values 1 (url:gsub "@/" (.. here "/")))
               (ok said) (pcall mirror {: url ` + options + `})]
           (log (.. (if ok "PUSHED " "refused ") url " " (tostring said))))))))
 `,

@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -26,7 +27,29 @@ type SSHD struct {
 	User       string
 
 	bin string // programs that a session finds first
+	log *serverLog
 }
+
+// serverLog is what sshd writes while it serves.
+type serverLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *serverLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *serverLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// Logins is how often somebody was let in.
+func (s *SSHD) Logins() int { return strings.Count(s.log.String(), "Accepted ") }
 
 // FindSSHD is the path of sshd, "" where there is none.
 func FindSSHD() string {
@@ -79,8 +102,8 @@ func NewSSHD(t TB) *SSHD {
 		"KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password", "PubkeyAuthentication yes",
 	}, "\n")+"\n")
 	c := exec.Command(FindSSHD(), "-D", "-e", "-f", conf)
-	var log bytes.Buffer
-	c.Stderr = &log
+	log := &serverLog{}
+	c.Stderr = log
 	if err := c.Start(); err != nil {
 		t.Fatalf("start sshd: %v", err)
 	}
@@ -101,7 +124,7 @@ func NewSSHD(t TB) *SSHD {
 		}
 	}
 	return &SSHD{
-		Root: t.TempDir(), Addr: addr, bin: bin, User: me.Username, PrivateKey: clientPEM,
+		Root: t.TempDir(), Addr: addr, bin: bin, log: log, User: me.Username, PrivateKey: clientPEM,
 		KnownHost: fmt.Sprintf("[127.0.0.1]:%s %s", port, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(hostKey)))),
 	}
 }
