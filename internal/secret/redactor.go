@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"sync"
@@ -77,6 +78,9 @@ func (r *Redactor) Bytes(text []byte) []byte {
 	if m == nil {
 		return text
 	}
+	if !plainText(text) {
+		return r.drawnBytes(text)
+	}
 	var s scanner
 	s.use(m, 0)
 	s.scan(text)
@@ -91,6 +95,18 @@ func (r *Redactor) Bytes(text []byte) []byte {
 		at = k.end
 	}
 	return append(out, text[at:]...)
+}
+
+// drawnBytes is Bytes of a text with control sequences in it.
+func (r *Redactor) drawnBytes(text []byte) []byte {
+	var out bytes.Buffer
+	w := r.Writer(&out)
+	w.Write(text)
+	w.Close() // into memory: neither fails
+	if bytes.Equal(out.Bytes(), text) {
+		return text
+	}
+	return out.Bytes()
 }
 
 func marker(name string) string { return "{{ " + name + " }}" }

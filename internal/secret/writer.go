@@ -13,6 +13,9 @@ import (
 // holds back the rest: at most the longest form of a secret (and line breaks in
 // it), whatever is written. At the end of the stream call Flush or Close.
 //
+// Colours and the like are passed on, and take no part in what is a secret
+// (sequences). All places are those of the text without them.
+//
 // Writes may come from several goroutines; each is then one piece of the stream.
 type Writer struct {
 	redactor *Redactor
@@ -20,6 +23,7 @@ type Writer struct {
 
 	mu     sync.Mutex
 	scan   scanner
+	drawn  sequences
 	held   []byte // the stream's last bytes read, from heldAt on
 	heldAt int64
 	next   int64 // what is written next: heldAt, or the start of a mark before it
@@ -48,8 +52,15 @@ func (w *Writer) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		data := rest[:min(len(rest), block)]
 		rest = rest[len(data):]
-		w.scan.scan(data)
-		if err := w.pass(data, w.scan.undecided()); err != nil {
+		text, cuts := w.drawn.strip(data, w.heldAt+int64(len(w.held)))
+		at := 0
+		for _, cut := range cuts {
+			w.scan.scan(text[at:cut])
+			w.scan.forget()
+			at = cut
+		}
+		w.scan.scan(text[at:])
+		if err := w.pass(text, w.scan.undecided()); err != nil {
 			return 0, err
 		}
 	}
@@ -86,8 +97,10 @@ func (w *Writer) flush() error {
 	if w.scan.m == nil {
 		return nil
 	}
+	rest := w.drawn.rest()
+	w.scan.scan(rest)
 	w.scan.forget()
-	return w.pass(nil, w.scan.plain.pos)
+	return w.pass(rest, w.scan.plain.pos)
 }
 
 // adopt looks at what is held with the secrets that are known now.
@@ -112,7 +125,7 @@ func (w *Writer) pass(data []byte, end int64) error {
 		}
 		w.copy(data, base, m.start)
 		w.out = append(w.out, marker(m.name)...)
-		w.next = m.end
+		w.next, w.drawn.until = m.end, m.end
 		taken++
 	}
 	w.scan.marks = append(w.scan.marks[:0], w.scan.marks[taken:]...)
@@ -132,8 +145,17 @@ func (w *Writer) pass(data []byte, end int64) error {
 	return err
 }
 
-// copy puts the stream's bytes from next to end after what is put together.
+// copy puts the stream's bytes from next to end after what is put together, and what
+// they are drawn with.
 func (w *Writer) copy(data []byte, base, end int64) {
+	w.drawn.upTo(end, func(at int64, text string) {
+		w.copyText(data, base, at)
+		w.out = append(w.out, text...)
+	})
+	w.copyText(data, base, end)
+}
+
+func (w *Writer) copyText(data []byte, base, end int64) {
 	if w.next < base && w.next < end {
 		w.out = append(w.out, w.held[w.next-w.heldAt:min(end, base)-w.heldAt]...)
 		w.next = min(end, base)
@@ -147,7 +169,7 @@ func (w *Writer) copy(data []byte, base, end int64) {
 // send writes the bytes up to end and all that was put together before, in one
 // write, and without copying where they are one piece.
 func (w *Writer) send(data []byte, base, end int64) error {
-	if len(w.out) == 0 && w.next >= base && w.next < end {
+	if len(w.out) == 0 && len(w.drawn.left) == 0 && w.next >= base && w.next < end {
 		_, w.err = w.to.Write(data[w.next-base : end-base])
 		w.next = end
 		return w.err
