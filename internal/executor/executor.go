@@ -64,6 +64,9 @@ type Spec struct {
 	// a job leaves there can take long to delete.
 	Scratch string
 
+	// Checkout: the workspace is a person's checkout and GitDir its repository, with
+	// its index and settings. Commands see all of that.
+	Checkout bool
 	// Kept is a directory for what an executor keeps from run to run, of the
 	// machine's files and of nothing that a job made. It need not exist; "": nothing
 	// is kept.

@@ -19,7 +19,7 @@ func (s *supervision) specOf(rule config.ExecutorRule) executor.Spec {
 	j := s.journal
 	return executor.Spec{
 		RunID: s.run.ID, GitDir: s.run.GitDir, Workspace: s.workspace, RunDir: string(s.dir), Scratch: s.dir.Scratch(),
-		Kept:         filepath.Join(s.cfg.StateDir, "sandbox"),
+		Checkout: s.local, Kept: filepath.Join(s.cfg.StateDir, "sandbox"),
 		DefaultImage: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
 		Limits: executor.Limits{CPU: s.cfg.Limits.CPU, Memory: int64(s.cfg.Limits.Memory), PIDs: s.cfg.Limits.PIDs},
 		Grace:  s.cfg.KillGrace.D(),

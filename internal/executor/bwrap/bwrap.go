@@ -113,7 +113,7 @@ func over(ctx context.Context, spec executor.Spec, group *procs.Cgroup) (_ execu
 			return nil, err
 		}
 	}
-	if s.repo, err = local.ShowRepository(ctx, spec.GitDir, filepath.Join(s.private, "repository")); err != nil {
+	if s.repo, err = local.ShowRepository(ctx, spec, filepath.Join(s.private, "repository")); err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
 	base, err := plan(spec, s.repo, s.networked, s.private)

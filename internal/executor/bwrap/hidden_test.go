@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -346,5 +347,26 @@ func TestRefusedConfigurations(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := newBwrap(executortest.NewSpec(t)); err == nil || !strings.Contains(err.Error(), "apt-get install bubblewrap") {
 		t.Errorf("without bwrap: %v", err)
+	}
+}
+
+// A person's checkout is shown whole, or git in it would not work: go build asks it for
+// the version.
+func TestGitWorksInACheckout(t *testing.T) {
+	needBwrap(t)
+	spec := executortest.NewSpec(t)
+	spec.GitDir, spec.Checkout = filepath.Join(spec.Workspace, ".git"), true
+	write(t, filepath.Join(spec.Workspace, "file"), "text")
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "first"}} {
+		if out, err := exec.Command("git", append([]string{"-C", spec.Workspace}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+	}
+	x := start(t, spec)
+	if out, exit := sh(t, x, "git log --format=%s && git status --porcelain && echo more >> file && git status --porcelain"); exit.Code != 0 || out != "first\n M file\n" {
+		t.Errorf("%s%+v", out, exit)
+	}
+	if out, _ := sh(t, x, "git config a.b c; echo x > .git/hooks/post-commit && echo WRITTEN"); !strings.Contains(out, "Read-only") || strings.Contains(out, "WRITTEN") {
+		t.Errorf("%s", out)
 	}
 }

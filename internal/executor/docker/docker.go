@@ -78,7 +78,7 @@ func New(ctx context.Context, spec executor.Spec, options ...Option) (_ *Executo
 		d.engine.Close()
 		return nil, err
 	}
-	if d.repo, err = local.ShowRepository(ctx, spec.GitDir, filepath.Join(spec.Scratch, "repository")); err != nil {
+	if d.repo, err = local.ShowRepository(ctx, spec, filepath.Join(spec.Scratch, "repository")); err != nil {
 		d.engine.Close()
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"quire/internal/executor"
 	"quire/internal/jobfile"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +28,7 @@ import (
 // is nobody's in a job.
 type Repository struct {
 	gitDir string
-	view   string // a directory of ours, shown as gitDir
+	view   string // a directory of ours, shown as gitDir; "": gitDir itself is
 	dirs   []string
 
 	mu    sync.Mutex
@@ -46,11 +47,15 @@ var (
 	copiedFiles = []string{"HEAD", "packed-refs", "shallow"}
 )
 
-// ShowRepository makes the view of a bare repository in a directory, which it makes.
+// ShowRepository makes the view of a run's repository in a directory, which it makes.
 // It is nil where there is no repository.
-func ShowRepository(ctx context.Context, gitDir, view string) (*Repository, error) {
+func ShowRepository(ctx context.Context, spec executor.Spec, view string) (*Repository, error) {
+	gitDir := spec.GitDir
 	if gitDir == "" {
 		return nil, nil
+	}
+	if spec.Checkout {
+		return &Repository{gitDir: gitDir}, nil
 	}
 	r := &Repository{gitDir: gitDir, view: view, stamp: map[string]stamp{}}
 	made, err := jobfile.Within(ctx, r.make, nil)
@@ -104,6 +109,9 @@ func (r *Repository) Binds() []Bind {
 	if r == nil {
 		return nil
 	}
+	if r.view == "" {
+		return []Bind{{r.gitDir, r.gitDir}}
+	}
 	all := []Bind{{r.view, r.gitDir}}
 	for _, dir := range r.dirs {
 		path := filepath.Join(r.gitDir, dir)
@@ -123,7 +131,7 @@ type stamp struct {
 // Refresh takes over what has become of the copied files. Executors call it before
 // each command.
 func (r *Repository) Refresh(ctx context.Context) error {
-	if r == nil {
+	if r == nil || r.view == "" {
 		return nil
 	}
 	r.mu.Lock()

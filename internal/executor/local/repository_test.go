@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"quire/internal/executor"
 	"quire/internal/executor/local"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,7 @@ func git(t *testing.T, args ...string) string {
 func assemble(t *testing.T, gitDir string) string {
 	t.Helper()
 	view := filepath.Join(t.TempDir(), "view")
-	r, err := local.ShowRepository(t.Context(), gitDir, view)
+	r, err := local.ShowRepository(t.Context(), executor.Spec{GitDir: gitDir}, view)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestOnlyTheFormatOfARepositoryIsShown(t *testing.T) {
 	} {
 		write(config)
 		view := filepath.Join(t.TempDir(), "view")
-		if _, err := local.ShowRepository(t.Context(), gitDir, view); err != nil {
+		if _, err := local.ShowRepository(t.Context(), executor.Spec{GitDir: gitDir}, view); err != nil {
 			t.Errorf("%q: %v", config, err)
 			continue
 		}
@@ -122,7 +123,7 @@ func TestOnlyTheFormatOfARepositoryIsShown(t *testing.T) {
 		"[extensions\n": "config", strings.Repeat("#", 1<<20+1): "larger",
 	} {
 		write(config)
-		if _, err := local.ShowRepository(t.Context(), gitDir, filepath.Join(t.TempDir(), "view")); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), gitDir) {
+		if _, err := local.ShowRepository(t.Context(), executor.Spec{GitDir: gitDir}, filepath.Join(t.TempDir(), "view")); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), gitDir) {
 			t.Errorf("%.20q: %v", config, err)
 		}
 	}
@@ -137,7 +138,7 @@ func TestOddFilesOfARepository(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(gitDir, "refs"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r, err := local.ShowRepository(t.Context(), gitDir, filepath.Join(t.TempDir(), "view"))
+	r, err := local.ShowRepository(t.Context(), executor.Spec{GitDir: gitDir}, filepath.Join(t.TempDir(), "view"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,14 +152,14 @@ func TestOddFilesOfARepository(t *testing.T) {
 		if err := unix.Mkfifo(path, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := local.ShowRepository(t.Context(), gitDir, filepath.Join(t.TempDir(), "view")); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := local.ShowRepository(t.Context(), executor.Spec{GitDir: gitDir}, filepath.Join(t.TempDir(), "view")); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("a pipe as %s: %v", name, err)
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r, err := local.ShowRepository(t.Context(), filepath.Join(gitDir, "none"), filepath.Join(t.TempDir(), "view")); r != nil || err != nil {
+	if r, err := local.ShowRepository(t.Context(), executor.Spec{GitDir: filepath.Join(gitDir, "none")}, filepath.Join(t.TempDir(), "view")); r != nil || err != nil {
 		t.Errorf("no repository: %v, %v", r, err)
 	}
 }
