@@ -54,6 +54,7 @@ func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 	now := e.now()
 	for _, row := range rows {
 		is := there.refs[row.Ref]
+		again := req.Target.Auth != unrecorded && (row.Authority != "" || req.Takes == nil || req.Takes(row.Ref))
 		switch {
 		case row.State == store.DeliveryLanded && is != row.Put:
 			drifts = append(drifts, Drift{row.Ref, row.Put, is})
@@ -66,7 +67,7 @@ func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 		case row.State == store.DeliveryDiverged && is == row.Want:
 			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryLanded, is, "", "", masked.Text{}, now
 			settled = append(settled, row)
-		case row.State == store.DeliveryDiverged && is != "" && is == row.Put && req.Target.Auth != unrecorded:
+		case row.State == store.DeliveryDiverged && is != "" && is == row.Put && again:
 			// Set back to what was put there: what is wanted may go there again.
 			row.State, row.There, row.Class, row.Error, row.At, row.NextAt = store.DeliveryWaiting, "", "", masked.Text{}, now, now
 			settled = append(settled, row)
@@ -74,7 +75,7 @@ func (e *Engine) Audit(ctx context.Context, req Request) ([]Drift, error) {
 			// Kept there, and deleted by whose it was.
 			row.State, row.Put, row.There, row.Class, row.Error, row.At = store.DeliveryGone, "", "", "", masked.Text{}, now
 			settled = append(settled, row)
-		case row.State == store.DeliveryRefused && ofTarget[Class(row.Class)] && req.Target.Auth != unrecorded:
+		case row.State == store.DeliveryRefused && ofTarget[Class(row.Class)] && again:
 			// The target can be read: what kept all of it away may be over.
 			row.State, row.Class, row.Error, row.At, row.NextAt = store.DeliveryWaiting, "", masked.Text{}, now, now
 			settled = append(settled, row)

@@ -382,6 +382,9 @@ func (k *Keeper) requestFor(t store.MirrorTarget, target Target) Request {
 	if target.Asked {
 		req.Wall = k.wall(t.GitDir)
 	}
+	if _, orders := k.standing(t.GitDir, t.URL); len(orders) > 0 && target.authority() == "" {
+		req.Takes = func(ref string) bool { return taken(orders, ref) }
+	}
 	return req
 }
 
@@ -414,6 +417,16 @@ func (k *Keeper) deliver(ctx context.Context, t store.DueTarget) {
 			pause(ctx, pauseAfterTrouble)
 		}
 		return
+	}
+	if t.Authority == "" {
+		left, err := k.engine.exclude(ctx, t.GitDir, t.URL, func(ref string) bool { return taken(orders, ref) })
+		if err != nil && ctx.Err() == nil {
+			k.Tell(Notice{GitDir: t.GitDir, Err: err})
+			pause(ctx, pauseAfterTrouble)
+		}
+		if err != nil || left == 0 {
+			return
+		}
 	}
 	end, err := k.Begin(t.GitDir, t.URL)
 	if err != nil {

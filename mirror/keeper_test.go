@@ -491,3 +491,78 @@ func TestKilledWhilePushing(t *testing.T) {
 		t.Errorf("locks: %v", left)
 	}
 }
+
+// A ref that the operator takes out of the mirror, as the hint of its refusal says,
+// is not sent any more when the cause of the refusal passes, and nothing calls the
+// mirror out of step for it. Put back, it is sent.
+func TestAnExcludedRefIsNotSent(t *testing.T) {
+	for name, wait := range map[string]bool{"refused": false, "waiting": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			ctx := context.Background()
+			one := w.commit("refs/heads/main", "one")
+			wip := w.commit("refs/heads/wip", "wip")
+			status := 403
+			if wait {
+				status = 503
+			}
+			w.forge.Inject(&forgetest.Fault{Do: forgetest.Answer(status, "no")})
+			all := w.order()
+			req := w.request(Want{"refs/heads/main", one}, Want{"refs/heads/wip", wip})
+			req.Target = all.Target // the operator's own
+			w.deliver(req)
+			some := all
+			some.Exclude = []string{"refs/heads/wip"}
+			red := func(orders ...Order) (refs []string) {
+				list, err := w.engine.Status(ctx, "", orders)
+				if err != nil || len(list) != 1 {
+					t.Fatalf("%+v, %v", list, err)
+				}
+				for _, r := range list[0].Refs {
+					if r.Drift {
+						refs = append(refs, r.Ref)
+					}
+				}
+				return refs
+			}
+			if before, after := red(all), red(some); len(before) != 2 || len(after) != 1 || after[0] != "refs/heads/main" {
+				t.Errorf("not in step: %v before, %v after", before, after)
+			}
+			w.forge.Heal()
+			if err := w.store.Settle(ctx, due(w, "refs/heads/main", "refs/heads/wip")); err != nil {
+				t.Fatal(err)
+			}
+			w.target = some.Target
+			if _, err := w.engine.Sync(ctx, SyncRequest{GitDir: w.src, Order: some,
+				Credential: func(context.Context) (secret.Value, error) { return secret.NewValue(token), nil }}); err != nil {
+				t.Fatal(err)
+			}
+			k2, _ := w.keeping(some)
+			if err := k2.Owe(ctx, w.event(event.Update{Old: one, New: w.commit("refs/heads/main", "two", one), Ref: "refs/heads/main"})); err != nil {
+				t.Fatal(err)
+			}
+			w.rests(k2)
+			w.wantThere("refs/heads/wip", "")
+			if left := red(some); len(left) != 0 {
+				t.Errorf("not in step: %v", left)
+			}
+			if _, err := w.engine.Sync(ctx, SyncRequest{GitDir: w.src, Order: all,
+				Credential: func(context.Context) (secret.Value, error) { return secret.NewValue(token), nil }}); err != nil {
+				t.Fatal(err)
+			}
+			w.wantThere("refs/heads/wip", wip)
+		})
+	}
+}
+
+// due makes what waits for its time due now.
+func due(w *world, refs ...string) (out []store.Delivery) {
+	for _, ref := range refs {
+		row := w.row(ref)
+		if row.State.Open() {
+			row.NextAt = w.engine.now()
+		}
+		out = append(out, row)
+	}
+	return out
+}

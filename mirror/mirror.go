@@ -91,6 +91,15 @@ type Request struct {
 
 	// Confirmed allows deleting more than half of the target's refs.
 	Confirmed bool
+
+	// Takes is which refs may go along that are owed from before: those that the
+	// configuration still takes. nil: all.
+	Takes func(ref string) bool
+}
+
+// along reports whether a row of the ledger may be delivered with the request.
+func (r *Request) along(d store.Delivery) bool {
+	return d.Authority == r.Target.authority() && (r.Takes == nil || r.Takes(d.Ref))
 }
 
 // Engine delivers. It may be used from several goroutines and by several

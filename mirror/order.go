@@ -44,12 +44,19 @@ func (o Order) For(gitDir string) (t Target, ok bool) {
 	return t, true
 }
 
+// ordersOf are those of the orders that are for a target.
+func ordersOf(orders []Order, gitDir, url string) (out []Order) {
+	for _, o := range orders {
+		if t, ok := o.For(gitDir); ok && t.URL == url {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // ordered reports whether one of the orders is for a target.
 func ordered(orders []Order, gitDir, url string) bool {
-	return slices.ContainsFunc(orders, func(o Order) bool {
-		t, ok := o.For(gitDir)
-		return ok && t.URL == url
-	})
+	return len(ordersOf(orders, gitDir, url)) > 0
 }
 
 // usualRefs are what a mirror takes without being told: notes and the forges'
@@ -64,6 +71,11 @@ func (o Order) Takes(ref string) bool {
 	}
 	// What keeps the commits of runs is this machine's own affair.
 	return matches(refs, ref) && !matches(o.Exclude, ref) && !strings.HasPrefix(ref, "refs/quire/")
+}
+
+// taken reports whether one of the orders is for a ref.
+func taken(orders []Order, ref string) bool {
+	return slices.ContainsFunc(orders, func(o Order) bool { return o.Takes(ref) })
 }
 
 func matches(patterns []string, ref string) bool {

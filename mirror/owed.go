@@ -91,7 +91,7 @@ func (d *delivery) load(ctx context.Context) ([]*move, error) {
 	}
 	var moves []*move
 	for _, k := range known {
-		if k.Authority != d.req.Target.authority() {
+		if !d.mine[k.Ref] && !d.req.along(k) || k.Authority != d.req.Target.authority() {
 			continue
 		}
 		moves = append(moves, &move{d: k, earlier: !d.mine[k.Ref], counted: k.State == store.DeliveryPushing})

@@ -56,6 +56,32 @@ func (e *Engine) retire(ctx context.Context, t store.DueTarget, why string) erro
 	return e.store.Settle(ctx, slices.Collect(maps.Values(rows)))
 }
 
+// excluded is why a ref that was owed is not delivered any more: the operator took
+// it out of the mirror, as the hint of a refusal says.
+const excluded = "no [[mirror]] in the configuration takes this ref any more"
+
+// exclude ends what is owed at a target, by the operator's own orders, of refs that
+// they do not take any more. left is how many refs are owed still.
+func (e *Engine) exclude(ctx context.Context, gitDir, url string, takes func(ref string) bool) (left int, err error) {
+	rows, err := e.store.Deliveries(ctx, gitDir, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	var out []store.Delivery
+	for _, d := range rows {
+		if d.Authority != "" {
+			continue
+		}
+		if takes(d.Ref) {
+			left++
+			continue
+		}
+		d.State, d.Class, d.Error, d.At, d.NextAt = store.DeliveryRefused, string(ClassRetired), noRedactor.Mask(excluded), e.now(), time.Time{}
+		out = append(out, d)
+	}
+	return left, e.store.Settle(ctx, out)
+}
+
 // Forget takes a target of a repository out of the ledger, with its leases. It
 // reports whether there was one; nothing is changed at the target.
 func (e *Engine) Forget(ctx context.Context, gitDir, url string) (found bool, err error) {

@@ -51,7 +51,7 @@ func (d *delivery) revive(ctx context.Context, done map[string]Result) error {
 	var moves []*move
 	for _, row := range rows {
 		_, tried := done[row.Ref]
-		if row.State == store.DeliveryRefused && !tried && row.Authority == d.req.Target.authority() && d.now().Sub(row.At) >= d.backoff(row.Attempts, ClassNone) {
+		if row.State == store.DeliveryRefused && !tried && d.req.along(row) && d.now().Sub(row.At) >= d.backoff(row.Attempts, ClassNone) {
 			moves = append(moves, &move{d: row, earlier: true, revived: true})
 		}
 	}

@@ -125,11 +125,15 @@ func (e *Engine) Status(ctx context.Context, gitDir string, orders []Order) ([]T
 			s.Unseen, s.LookClass, s.LookError = t.Looked, Class(t.LookClass), t.LookError.String()
 			s.lookAdvice = adviceFor(t, s.LookClass, "the refs")
 		}
+		of := ordersOf(orders, t.GitDir, t.URL)
 		if w, ok := waiting[[2]string{t.GitDir, t.URL}]; ok {
 			s.Statuses, s.StatusError = w.N, w.Error.String()
 		}
 		for len(rows) > 0 && rows[0].GitDir == t.GitDir && rows[0].URL == t.URL {
 			r := refStatus(rows[0], now)
+			if r.authority == "" && len(of) > 0 && !taken(of, r.Ref) {
+				r.Drift, r.Lag = false, 0 // it stays there as it is
+			}
 			if r.Class != ClassNone {
 				r.Advice = adviceFor(t, r.Class, event.ShortRef(r.Ref))
 			}

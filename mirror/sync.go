@@ -31,7 +31,7 @@ type SyncRequest struct {
 func (e *Engine) Sync(ctx context.Context, req SyncRequest) (Report, error) {
 	t := req.Order.Target
 	d := Request{
-		GitDir: req.GitDir, Target: t, KnownHosts: req.KnownHosts, Confirmed: req.Confirmed, Resolve: req.Credential,
+		GitDir: req.GitDir, Target: t, KnownHosts: req.KnownHosts, Confirmed: req.Confirmed, Resolve: req.Credential, Takes: req.Order.Takes,
 		Seq: event.NewID(e.now()), // before the refs are read: a push meanwhile is later
 	}
 	there, err := e.survey(ctx, d)
