@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -21,12 +23,13 @@ import (
 func newLogCommand() *cobra.Command {
 	var follow, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "log RUN [JOB]",
-		Short: "Print what a run's commands printed",
-		Long: `Print the output of a run's commands, job by job, or of one job.
+		Use:   "log RUN [JOB | SERVICE]",
+		Short: "Print what a run's jobs and services printed",
+		Long: `Print the output of a run: of its jobs' commands, of print and (runtime.log …)
+in the pipeline, and of its services; or of one job or service.
 RUN is its number, the beginning of its id, or "last".
 
-Without a terminal, and for one job, the bytes are the commands' own; with several
+Without a terminal, and for one job, the bytes are the job's own; with several
 jobs a heading stands above each command's output. On a terminal colours pass, and
 every other sequence that the terminal would obey is shown instead.`,
 		Example: `  quire log 42
@@ -75,8 +78,25 @@ type logPrinter struct {
 	terminal bool              // of the output only lines and colours are passed on
 	output   [2]checked.Output // stdout and stderr of the command at hand
 
-	seen    map[string]bool
-	midLine bool // the last output did not end its line
+	records int             // of events.jsonl, that have been looked at
+	seen    map[string]bool // logs that have been printed, by path
+	midLine bool            // the last output did not end its line
+	heading string          // the last one
+
+	split [2][]byte // with json: of each stream, the beginning of a character that goes on
+}
+
+// stdoutOf and stderrOf index what is kept for each stream.
+const (
+	stdoutOf = iota
+	stderrOf
+)
+
+func indexOf(s runlog.Stream) int {
+	if s == runlog.Stderr {
+		return stderrOf
+	}
+	return stdoutOf
 }
 
 func (l *logPrinter) checkJob(ctx context.Context) error {
@@ -88,8 +108,9 @@ func (l *logPrinter) checkJob(ctx context.Context) error {
 	for _, j := range jobs {
 		ids = append(ids, j.ID)
 	}
-	if len(ids) > 0 && !slices.Contains(ids, l.job) {
-		return usageError{fmt.Errorf("run %d has no job %q; it has %s", l.run.Number, l.job, listing(ids))}
+	services := l.dir.Services()
+	if len(ids) > 0 && !slices.Contains(ids, l.job) && !slices.Contains(services, l.job) {
+		return usageError{fmt.Errorf("run %d has no job %q; it has %s", l.run.Number, l.job, listing(append(ids, services...)))}
 	}
 	return nil
 }
@@ -104,21 +125,88 @@ func (l *logPrinter) print(ctx context.Context, follow bool) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		for _, r := range records {
-			if r.Type != event.ShStarted || l.job != "" && r.Job != l.job {
-				continue
-			}
-			if err := l.command(ctx, r, follow); err != nil {
+		for ; l.records < len(records); l.records++ {
+			if err := l.record(ctx, records[l.records], follow); err != nil {
 				return err
 			}
 		}
 		if over || !follow {
-			return l.reason(ctx)
+			return errors.Join(l.services(), l.reason(ctx))
 		}
 		if err := watch.Wait(ctx); err != nil {
 			return nil // whoever watches has seen enough
 		}
 	}
+}
+
+// record prints what an event tells of.
+func (l *logPrinter) record(ctx context.Context, r event.Record, follow bool) error {
+	if l.job != "" && r.Job != l.job {
+		return nil
+	}
+	switch r.Type {
+	case event.ShStarted:
+		return l.command(ctx, r, follow)
+	case event.Logged:
+		return l.logged(r)
+	}
+	return nil
+}
+
+// logged prints what the pipeline itself said. Of a text that is too long for an
+// event the rest stands in a file.
+func (l *logPrinter) logged(r event.Record) error {
+	l.seen[l.dir.JobLog(r.Job)] = true
+	text := []byte(r.Text.String() + "\n")
+	at := time.UnixMilli(r.AtMS).UTC()
+	if l.json {
+		for line := range bytes.Lines(text) {
+			if err := l.encode(logLine{Job: r.Job, At: at, Stream: "log", Whole: true, Text: string(bytes.TrimSuffix(line, []byte("\n")))}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := l.head(plain(r.Job)); err != nil {
+		return err
+	}
+	if l.terminal {
+		var shown checked.Output
+		text = shown.End(shown.Append(nil, text))
+	}
+	if l.midLine {
+		l.midLine = false
+		text = append([]byte("\n"), text...)
+	}
+	if _, err := l.w.Write(text); err != nil {
+		return err
+	}
+	if r.TextCut() {
+		return l.aside("the whole text: " + plain(l.dir.JobLog(r.Job)))
+	}
+	return nil
+}
+
+// services prints the logs of the run's services, or of the one that was asked for.
+func (l *logPrinter) services() error {
+	for _, name := range l.dir.Services() {
+		if l.job != "" && name != l.job {
+			continue
+		}
+		if err := l.file(event.Record{Job: name}, l.dir.ServiceLog(name), plain(name)+" (service)"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// head prints a heading, if there is to be one and it is not the last one again.
+func (l *logPrinter) head(text string) error {
+	if l.json || l.job != "" && !l.palette.on || text == l.heading {
+		return nil
+	}
+	l.heading = text
+	return l.aside(text)
 }
 
 // reason prints what happened to a run that ran no command: its log would be
@@ -148,26 +236,37 @@ func (l *logPrinter) command(ctx context.Context, r event.Record, follow bool) e
 		return nil
 	}
 	l.seen[path] = true
-	if !l.json && (l.job == "" || l.palette.on) {
-		if err := l.aside(fmt.Sprintf("%s %d: %s", plain(r.Job), r.Sh, shorten(plain(r.Cmd.String()), 90))); err != nil {
-			return err
-		}
-	}
-	decoder := &runlog.Decoder{Entry: func(e runlog.Entry) error { return l.entry(r, e) }}
+	heading := fmt.Sprintf("%s %d: %s", plain(r.Job), r.Sh, shorten(plain(r.Cmd.String()), 90))
 	if !follow {
-		f, err := os.Open(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // it has printed nothing yet
-		}
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		_, err = io.Copy(decoder, f)
-		return errors.Join(err, l.endOutput())
+		return l.file(r, path, heading)
 	}
-	_, err := runlog.Follow(ctx, decoder, path, 0, func() bool { return l.dir.Ended() || l.finished(r) })
-	return errors.Join(err, l.endOutput())
+	if err := l.head(heading); err != nil {
+		return err
+	}
+	_, err := runlog.Follow(ctx, l.decoder(r), path, 0, func() bool { return l.dir.Ended() || l.finished(r) })
+	return errors.Join(err, l.endOutput(r))
+}
+
+func (l *logPrinter) decoder(r event.Record) *runlog.Decoder {
+	return &runlog.Decoder{Entry: func(e runlog.Entry) error { return l.entry(r, e) }}
+}
+
+// file prints a log as far as it is there.
+func (l *logPrinter) file(r event.Record, path, heading string) error {
+	l.seen[path] = true
+	if err := l.head(heading); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it has printed nothing yet
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(l.decoder(r), f)
+	return errors.Join(err, l.endOutput(r))
 }
 
 // finished reports whether the command's end is among the events.
@@ -181,7 +280,11 @@ func (l *logPrinter) finished(started event.Record) bool {
 func (l *logPrinter) entry(r event.Record, e runlog.Entry) error {
 	switch {
 	case l.json:
-		return json.NewEncoder(l.w).Encode(logLine{r.Job, r.Sh, e.At, string(e.Stream), e.Whole, e.Note, string(e.Text)})
+		text := l.characters(e)
+		if text == "" && !e.Whole {
+			return nil // all of it goes with the next
+		}
+		return l.encode(logLine{r.Job, r.Sh, e.At, string(e.Stream), e.Whole, e.Note, text})
 	case e.Note:
 		return l.aside(plain(string(e.Text)))
 	}
@@ -194,16 +297,43 @@ func (l *logPrinter) entry(r event.Record, e runlog.Entry) error {
 	return err
 }
 
-// shown is what makes a stream of the command at hand fit for a terminal.
-func (l *logPrinter) shown(s runlog.Stream) *checked.Output {
-	if s == runlog.Stderr {
-		return &l.output[1]
+func (l *logPrinter) encode(line logLine) error { return json.NewEncoder(l.w).Encode(line) }
+
+// characters is the text of an entry in whole characters: the beginning of one at
+// its end, whose rest a program has still to write, goes with the next entry.
+func (l *logPrinter) characters(e runlog.Entry) string {
+	if e.Note {
+		return string(e.Text)
 	}
-	return &l.output[0]
+	split := &l.split[indexOf(e.Stream)]
+	text := append(*split, e.Text...)
+	*split = nil
+	if !e.Whole {
+		for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
+			if end := text[len(text)-n:]; utf8.RuneStart(end[0]) {
+				if !utf8.FullRune(end) {
+					text, *split = text[:len(text)-n], bytes.Clone(end)
+				}
+				break
+			}
+		}
+	}
+	return string(text)
 }
 
-// endOutput prints what was held back of a command's output, and ends its colours.
-func (l *logPrinter) endOutput() error {
+// shown is what makes a stream of the command at hand fit for a terminal.
+func (l *logPrinter) shown(s runlog.Stream) *checked.Output { return &l.output[indexOf(s)] }
+
+// endOutput prints what was held back of a log, and ends its colours.
+func (l *logPrinter) endOutput(r event.Record) error {
+	for i, name := range []runlog.Stream{stdoutOf: runlog.Stdout, stderrOf: runlog.Stderr} {
+		if half := l.split[i]; half != nil {
+			l.split[i] = nil
+			if err := l.encode(logLine{Job: r.Job, Sh: r.Sh, At: time.UnixMilli(r.AtMS).UTC(), Stream: string(name), Text: string(half)}); err != nil {
+				return err
+			}
+		}
+	}
 	var rest []byte
 	for i := range l.output {
 		rest = l.output[i].End(rest)
@@ -225,11 +355,11 @@ func (l *logPrinter) aside(text string) error {
 // logLine is what --json prints for a line of output. Bytes that are no UTF-8
 // come out as U+FFFD; the plain form has them exactly.
 type logLine struct {
-	Job    string    `json:"job"`
-	Sh     int       `json:"sh"`
+	Job    string    `json:"job"` // or service
+	Sh     int       `json:"sh"`  // 0: no command's
 	At     time.Time `json:"at"`
-	Stream string    `json:"stream"`
-	Whole  bool      `json:"whole"` // the text ends a line
+	Stream string    `json:"stream"` // stdout, stderr, or log: what the pipeline itself said
+	Whole  bool      `json:"whole"`  // the text ends a line
 	Note   bool      `json:"note,omitempty"`
 	Text   string    `json:"text"`
 }

@@ -1,6 +1,11 @@
 package event
 
-import "quire/internal/secret/masked"
+import (
+	"strings"
+	"unicode/utf8"
+
+	"quire/internal/secret/masked"
+)
 
 // RecordType names what a line of events.jsonl tells.
 type RecordType string
@@ -53,4 +58,13 @@ type Record struct {
 	Target masked.Text `json:"target,omitzero"` // mirror_ref
 	Ref    masked.Text `json:"ref,omitzero"`    // mirror_ref
 	OID    masked.Text `json:"oid,omitzero"`    // mirror_ref
+}
+
+// MaxText bounds the text of an event, in bytes.
+const MaxText = 16 << 10
+
+// TextCut reports whether more was said than the event holds.
+func (r Record) TextCut() bool {
+	text := r.Text.String()
+	return len(text) > MaxText-utf8.UTFMax-len("…") && strings.HasSuffix(text, "…")
 }

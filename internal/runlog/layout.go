@@ -11,6 +11,7 @@ package runlog
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -63,6 +64,20 @@ func (d Dir) CommandLog(job string, n int) string {
 // ServiceLog holds the output of a service of the run.
 func (d Dir) ServiceLog(name string) string {
 	return filepath.Join(string(d), "services", EncodeJob(name)+".log")
+}
+
+// Services lists the services of the run that have a log.
+func (d Dir) Services() []string {
+	files, _ := os.ReadDir(filepath.Join(string(d), "services")) // none: there are no services
+	var names []string
+	for _, f := range files {
+		if file, ok := strings.CutSuffix(f.Name(), ".log"); ok {
+			if name, ok := DecodeJob(file); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // maxEncoded leaves room below NAME_MAX (255 bytes on Linux).

@@ -34,8 +34,8 @@ type Report struct {
 // wrote, such as a minified file in a compiler's message.
 const width = 400
 
-// maxTail is how many lines of a failing command are shown.
-const maxTail = 20
+// MaxTail is how many lines of what a job that failed said are shown.
+const MaxTail = 20
 
 // Bounds of what a report says of one thing.
 const (
@@ -91,8 +91,8 @@ func (r Report) Broken(faults masked.Text) masked.Text {
 	return text(out)
 }
 
-// JobEnd tells how a job, or an attempt of it, ended. tail is the end of the output of
-// the command that failed, if that is why.
+// JobEnd tells how a job, or an attempt of it, ended. tail is the end of what it said,
+// if it failed.
 func (r Report) JobEnd(id masked.Text, state event.JobState, took time.Duration, remark, tail masked.Text) masked.Text {
 	first, rest := remark.FirstLine()
 	end := masked.Format("  %-5s  %s", word(state), id.Plain().Pad(r.Width))
@@ -114,7 +114,7 @@ func (r Report) JobEnd(id masked.Text, state event.JobState, took time.Duration,
 			out = append(out, barred(more))
 		}
 	}
-	for _, said := range tail.LastLines(maxTail) {
+	for _, said := range tail.LastLines(MaxTail) {
 		out = append(out, barred(said))
 	}
 	return text(out)

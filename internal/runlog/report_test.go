@@ -74,7 +74,7 @@ func TestOnlyTheEndOfALongOutputIsShown(t *testing.T) {
 	r := Report{Width: 1}
 	out := r.JobEnd(said("a"), event.JobFailed, 1, said("exit 1"), said(strings.Repeat("x\n", 100)+strings.Repeat("y", 500)+"\n")).String()
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-	if len(lines) != 1+maxTail {
+	if len(lines) != 1+MaxTail {
 		t.Errorf("%d lines", len(lines))
 	}
 	if last := lines[len(lines)-1]; utf8.RuneCountInString(last) > width+12 || !strings.HasSuffix(last, "…") {

@@ -53,18 +53,16 @@ type world struct {
 
 // jobState is what the host keeps of a job.
 type jobState struct {
-	commands int         // sh calls so far, over all attempts
-	failed   masked.Text // end of the output of the last command, if it failed
-	remark   masked.Text // for the job's line in the report
-	log      *runlog.Log // of runtime.log; nil until used
+	commands int           // sh calls so far, over all attempts
+	failed   masked.Text   // end of the output of the last command, if it failed
+	said     []masked.Text // the last lines that the pipeline itself said in this attempt
+	remark   masked.Text   // for the job's line in the report
+	log      *runlog.Log   // of runtime.log; nil until used
 }
 
 // maxCapture is how much of each output sh returns; what a log keeps is another
 // matter. A pipeline that wants more writes a file.
 const maxCapture = 16 << 20
-
-// maxEventText bounds the text of one event, in bytes.
-const maxEventText = 16 << 10
 
 // with calls f with a job's state, alone.
 func (w *world) with(job string, f func(*jobState)) {
@@ -246,12 +244,26 @@ func (w *world) Log(call pipeline.Call, message string) {
 		lines.Flush()
 		io.WriteString(lines, "\n")
 	})
-	w.journal.record(event.Record{Type: event.Logged, Job: call.Job, Attempt: call.Attempt, Text: red.Mask(message).Cut(maxEventText)})
+	text := red.Mask(message)
+	w.with(call.Job, func(s *jobState) {
+		s.said = append(s.said, text.LastLines(saidLines)...)
+		s.said = s.said[max(0, len(s.said)-saidLines):]
+	})
+	w.journal.record(event.Record{Type: event.Logged, Job: call.Job, Attempt: call.Attempt, Text: text.Cut(event.MaxText)})
 }
 
-// failedOutput is the end of what the job's last command said, if it failed.
+// saidLines is how many lines that the pipeline itself said are shown of a job that
+// failed. They take room of its last command's.
+const saidLines = 8
+
+// failedOutput is what a report shows of a job that failed: the end of what the
+// pipeline said, and of what its last command said, if that failed.
 func (w *world) failedOutput(job string) (tail masked.Text) {
-	w.with(job, func(s *jobState) { tail, s.failed = s.failed, masked.Text{} })
+	w.with(job, func(s *jobState) {
+		lines := append(s.said, s.failed.LastLines(runlog.MaxTail-len(s.said))...)
+		tail = masked.Join(lines, "\n")
+		s.failed, s.said = masked.Text{}, nil
+	})
 	return tail
 }
 
