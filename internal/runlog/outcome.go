@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"quire/internal/event"
@@ -34,8 +35,23 @@ type JobOutcome struct {
 	Duration time.Duration  `json:"duration_ns"`
 }
 
+// Bounds of an outcome's texts, in bytes. What failed at length is in the report
+// and the events; a pipeline of 10,000 jobs could make this file 160 GB.
+const (
+	maxReason     = 16 << 10 // of the run
+	maxJobReasons = 4 << 20  // of all jobs together
+	minJobReason  = 200      // of each job, however many there are
+)
+
 // WriteOutcome ends the run's files.
 func (d Dir) WriteOutcome(o Outcome) error {
+	o.Reason = o.Reason.Cut(maxReason)
+	if n := len(o.Jobs); n > 0 {
+		o.Jobs = slices.Clone(o.Jobs)
+		for i := range o.Jobs {
+			o.Jobs[i].Reason = o.Jobs[i].Reason.Cut(min(maxReason, max(maxJobReasons/n, minJobReason)))
+		}
+	}
 	data, err := json.MarshalIndent(o, "", "  ")
 	if err == nil {
 		err = writeAtomic(d.OutcomeFile(), append(data, '\n'))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"quire/internal/secret/masked"
 )
@@ -42,9 +43,7 @@ func WriteTaken(stateDir string, t Taken) error {
 	if t.Runs == nil {
 		t.Runs = []TakenRun{}
 	}
-	if t.Notes == nil {
-		t.Notes = []string{}
-	}
+	t.Notes = FewNotes(t.Notes)
 	data, err := json.Marshal(t)
 	if err == nil {
 		err = writeAtomic(TakenFile(stateDir, t.Push), append(data, '\n'))
@@ -54,6 +53,26 @@ func WriteTaken(stateDir string, t Taken) error {
 	}
 	return nil
 }
+
+// maxNotes bounds what a pusher is told beside the runs: a push can have 100,000
+// refs, and each something to be said of it.
+const maxNotes = 50
+
+// FewNotes is the notes of a push as they are kept: the first of them, and how many
+// there were more.
+func FewNotes(notes []string) []string {
+	few := make([]string, 0, min(len(notes), maxNotes+1))
+	for i, note := range notes {
+		if i == maxNotes {
+			return append(few, fmt.Sprintf("warning: and %d more such lines", len(notes)-maxNotes))
+		}
+		few = append(few, note[:min(len(note), maxNote)])
+	}
+	return few
+}
+
+// maxMirrorReport bounds what a push's pusher is told of its mirrors, in bytes.
+const maxMirrorReport = 1 << 20
 
 // ReadTaken reads the answer to a push. While there is none, the error is
 // fs.ErrNotExist.
@@ -82,7 +101,17 @@ func WriteMirrorReport(stateDir, pushID string, text masked.Text) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	if err := writeAtomic(path, []byte(text.String())); err != nil {
+	if len(text.String()) > maxMirrorReport {
+		// A whole line is the last of it: who reads it takes lines.
+		cut := text.Cut(maxMirrorReport).String()
+		cut = cut[:strings.LastIndexByte(cut, '\n')+1]
+		return writeMirrorReport(path, pushID, []byte(cut+"hint: more is left out; see it with: quire mirror status\n"))
+	}
+	return writeMirrorReport(path, pushID, []byte(text.String()))
+}
+
+func writeMirrorReport(path, pushID string, text []byte) error {
+	if err := writeAtomic(path, text); err != nil {
 		return fmt.Errorf("report on the mirrors of push %s: %w", pushID, err)
 	}
 	return nil

@@ -15,7 +15,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"quire/internal/event"
@@ -248,6 +250,50 @@ func (d Dir) Clean(age time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// Expire removes what was set aside (Bad, SetAside) for longer than age, and more
+// than the newest keep of each. 0 is no bound.
+func (d Dir) Expire(age time.Duration, keep int) error {
+	for _, part := range []string{"bad", "aside"} {
+		names, err := d.list(part)
+		if err != nil {
+			return err
+		}
+		type file struct {
+			name string
+			at   time.Time
+		}
+		var files []file
+		for _, n := range names {
+			// The reason goes with its file. One whose file is gone goes by itself.
+			if of, is := strings.CutSuffix(n, ".why"); is && slices.Contains(names, of) {
+				continue
+			}
+			if st, err := os.Lstat(d.part(part, n)); err == nil {
+				files = append(files, file{n, setAsideAt(d.part(part, n), st)})
+			}
+		}
+		slices.SortFunc(files, func(a, b file) int { return b.at.Compare(a.at) })
+		for i, f := range files {
+			if (keep <= 0 || i < keep) && (age <= 0 || time.Since(f.at) <= age) {
+				continue
+			}
+			if err := os.RemoveAll(d.part(part, f.name)); err != nil { // it may be anything
+				return fmt.Errorf("clear spool: %w", err)
+			}
+			os.Remove(d.part(part, f.name+".why"))
+		}
+	}
+	return nil
+}
+
+// setAsideAt is when a file was set aside: its reason was written then.
+func setAsideAt(path string, st fs.FileInfo) time.Time {
+	if why, err := os.Lstat(path + ".why"); err == nil {
+		return why.ModTime()
+	}
+	return st.ModTime()
 }
 
 func syncDir(name string) error {

@@ -42,6 +42,7 @@ type Displaced struct {
 // as it was taken.
 func (s *Store) TakePush(ctx context.Context, p event.Push, plan []Planned, notes []string, now time.Time) (Taken, error) {
 	var t Taken
+	many := len(p.Updates) > maxRows
 	err := s.change(ctx, "record push "+p.ID, func(tx *sql.Tx) error {
 		t = Taken{}
 		known, err := takenBefore(ctx, tx, p.ID, &t)
@@ -67,8 +68,16 @@ func (s *Store) TakePush(ctx context.Context, p event.Push, plan []Planned, note
 			}
 			t.Displaced = append(t.Displaced, displaced...)
 		}
+		if many {
+			return nil
+		}
 		return setTips(ctx, tx, p)
 	})
+	if err == nil && many {
+		// Also if it was recorded before: a kill may have come in between, and what
+		// stands elsewhere than is known would be taken for another push.
+		err = s.setManyTips(ctx, p.GitDir, p.Updates)
+	}
 	return t, err
 }
 

@@ -178,6 +178,9 @@ func (s *Store) Finish(ctx context.Context, id string, f Final) (first bool, err
 			return false, err
 		}
 	}
+	if err := s.cancelJobs(ctx, id); err != nil {
+		return false, err
+	}
 	err = s.change(ctx, "finish run "+id, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx,
 			"UPDATE runs SET state = ?, reason = ?, finished_at = ?, duration = ?, replaced_by = ?, pid = 0, stop = ''"+
@@ -191,13 +194,29 @@ func (s *Store) Finish(ctx context.Context, id string, f Final) (first bool, err
 			return err
 		}
 		first = true
-		// What a dead supervisor left unfinished ends with its run.
-		_, err = tx.ExecContext(ctx,
-			"UPDATE jobs SET state = ? WHERE run = (SELECT number FROM runs WHERE id = ?) AND state IN ('pending', 'running')",
-			event.JobCanceled, id)
-		return err
+		return nil
 	})
 	return first, err
+}
+
+// cancelJobs ends what a dead supervisor left unfinished of a run that is about to
+// end, in transactions of no more than maxRows rows.
+func (s *Store) cancelJobs(ctx context.Context, id string) error {
+	for {
+		var n int64
+		err := s.change(ctx, "finish run "+id, func(tx *sql.Tx) error {
+			const of = "(SELECT number FROM runs WHERE id = ?1 AND state IN ('queued', 'running'))"
+			res, err := tx.ExecContext(ctx, "UPDATE jobs SET state = ?2 WHERE run = "+of+" AND id IN (SELECT id FROM jobs WHERE run = "+of+
+				" AND state IN ('pending', 'running') LIMIT ?3)", id, event.JobCanceled, maxRows)
+			if err == nil {
+				n, err = res.RowsAffected()
+			}
+			return err
+		})
+		if err != nil || n < maxRows {
+			return err
+		}
+	}
 }
 
 // Retry makes a new run of an old run's commit, with the same push.

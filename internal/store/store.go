@@ -27,6 +27,8 @@ import (
 // Store is the open database. It may be used from several goroutines.
 type Store struct {
 	db *sql.DB
+
+	changed func(what string, rows int) // told of each transaction by tests
 }
 
 // Path is where a state directory keeps its database.
@@ -99,6 +101,7 @@ func (s *Store) change(ctx context.Context, what string, f func(*sql.Tx) error) 
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err == nil {
 		if err = f(tx); err == nil {
+			s.tell(ctx, tx, what)
 			err = tx.Commit()
 		} else {
 			tx.Rollback() // its error would hide the cause
@@ -108,6 +111,18 @@ func (s *Store) change(ctx context.Context, what string, f func(*sql.Tx) error) 
 		return fmt.Errorf("%s: %w", what, explain(err))
 	}
 	return nil
+}
+
+// tell tells a test how many rows a transaction changed, those of foreign keys
+// among them.
+func (s *Store) tell(ctx context.Context, tx *sql.Tx, what string) {
+	if s.changed == nil {
+		return
+	}
+	var all int // since the connection was opened
+	if tx.QueryRowContext(ctx, "SELECT total_changes()").Scan(&all) == nil {
+		s.changed(what, all)
+	}
 }
 
 // ErrFull is wrapped by the error of a change for which the disk has no room.

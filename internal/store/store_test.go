@@ -397,7 +397,7 @@ func TestRetention(t *testing.T) {
 	}
 	numbers := func(keep int, before time.Time) string {
 		t.Helper()
-		got, err := s.Expired(ctx, "/g/a.git", keep, before)
+		got, err := s.Expired(ctx, "/g/a.git", keep, before, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,18 +43,33 @@ const surveyed = "all"
 // Survey records where refs stand after somebody looked at all of them: the
 // repository is known from then on. An oid of "" or zeros forgets a ref.
 func (s *Store) Survey(ctx context.Context, gitDir string, moved map[string]string) error {
+	updates := make([]event.Update, 0, len(moved))
+	for ref, oid := range moved {
+		updates = append(updates, event.Update{Ref: ref, New: oid})
+	}
+	if err := s.setManyTips(ctx, gitDir, updates); err != nil {
+		return err
+	}
 	return s.change(ctx, "record refs", func(tx *sql.Tx) error {
-		// The ref without a name marks the repository as known.
-		if err := setTip(ctx, tx, gitDir, "", surveyed); err != nil {
+		// The ref without a name marks the repository as known: when all are.
+		return setTip(ctx, tx, gitDir, "", surveyed)
+	})
+}
+
+// setManyTips records where refs stand, in transactions of no more than maxRows
+// rows.
+func (s *Store) setManyTips(ctx context.Context, gitDir string, updates []event.Update) error {
+	for len(updates) > 0 {
+		some := updates[:min(len(updates), maxRows)]
+		updates = updates[len(some):]
+		err := s.change(ctx, "record refs", func(tx *sql.Tx) error {
+			return setTips(ctx, tx, event.Push{GitDir: gitDir, Updates: some})
+		})
+		if err != nil {
 			return err
 		}
-		for ref, oid := range moved {
-			if err := setTip(ctx, tx, gitDir, ref, oid); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // NoteTip records where a ref will stand that quire itself is about to set (a

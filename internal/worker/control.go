@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -97,7 +96,7 @@ func Start(cfg *config.Config, quire string) error {
 		return fmt.Errorf("start a worker: %w", err)
 	}
 	defer null.Close()
-	log, err := os.OpenFile(filepath.Join(cfg.StateDir, "worker.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := openLog(cfg.StateDir)
 	if err != nil {
 		return fmt.Errorf("start a worker: %w", err)
 	}

@@ -49,8 +49,17 @@ func Collect(ctx context.Context, cfg *config.Config, st *store.Store) (Collecte
 		return c, err
 	}
 	c.allCaches(ctx, cfg)
-	c.try(spool.Dir(cfg.StateDir).Clean(time.Hour))
+	c.spool(cfg)
 	return c, nil
+}
+
+// maxAside is how many files are kept of each kind that was set aside.
+const maxAside = 1000
+
+func (c *Collected) spool(cfg *config.Config) {
+	d := spool.Dir(cfg.StateDir)
+	c.try(d.Clean(time.Hour))
+	c.try(d.Expire(cfg.Retention.Age.D(), maxAside))
 }
 
 func (c *Collected) try(err error) {
@@ -64,29 +73,37 @@ func (c *Collected) repository(ctx context.Context, cfg *config.Config, st *stor
 	if age := cfg.Retention.Age.D(); age > 0 {
 		before = time.Now().Add(-age)
 	}
-	expired, err := st.Expired(ctx, gitDir, cfg.Retention.Runs, before)
-	if err != nil {
-		return err
-	}
-	var ids []string
-	for _, r := range expired {
-		d := runlog.RunDir(cfg.StateDir, r.ID)
-		if followed(d) {
-			continue
+	var gone []string
+	for at := int64(0); ; {
+		expired, err := st.Expired(ctx, gitDir, cfg.Retention.Runs, before, at)
+		if err != nil {
+			return err
 		}
-		// Files first: a kill in between leaves a row without logs, which the next
-		// time removes; the other way round would leave logs nobody knows of.
-		if err := jobfile.Remove(ctx, string(d)); err != nil {
-			c.try(err)
-			continue
+		if len(expired) == 0 {
+			break
 		}
-		ids = append(ids, r.ID)
+		at = expired[len(expired)-1].Number
+		var ids []string
+		for _, r := range expired {
+			d := runlog.RunDir(cfg.StateDir, r.ID)
+			if followed(d) {
+				continue
+			}
+			// Files first: a kill in between leaves a row without logs, which the next
+			// time removes; the other way round would leave logs nobody knows of.
+			if err := jobfile.Remove(ctx, string(d)); err != nil {
+				c.try(err)
+				continue
+			}
+			ids = append(ids, r.ID)
+		}
+		some, err := st.Remove(ctx, ids)
+		if err != nil {
+			return err
+		}
+		c.Runs += len(ids)
+		gone = append(gone, some...)
 	}
-	gone, err := st.Remove(ctx, ids)
-	if err != nil {
-		return err
-	}
-	c.Runs += len(ids)
 	if !before.IsZero() {
 		idle, err := st.RemoveIdlePushes(ctx, gitDir, before)
 		if err != nil {
@@ -185,12 +202,22 @@ func (w *worker) collect(ctx context.Context) {
 		w.tell("look for old runs", err)
 		return
 	}
+	cfg := w.cfg
+	const spooled = "" // no repository's
+	if !w.collected[spooled] {
+		w.collected[spooled] = true
+		w.tidier.add("remove what was set aside", func(context.Context) error {
+			var c Collected
+			c.spool(cfg)
+			return errors.Join(c.Errors...)
+		})
+	}
 	for _, gitDir := range repos {
 		if w.collected[gitDir] {
 			continue
 		}
 		w.collected[gitDir] = true
-		cfg, st := w.cfg, w.store
+		st := w.store
 		w.tidier.add("remove old runs", func(ctx context.Context) error {
 			var c Collected
 			c.try(c.repository(ctx, cfg, st, gitDir))

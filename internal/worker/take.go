@@ -122,7 +122,7 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 	if err != nil {
 		return err
 	}
-	taken, err := w.store.TakePush(ctx, p, plan.runs, plan.notes, time.Now())
+	taken, err := w.store.TakePush(ctx, p, plan.runs, runlog.FewNotes(plan.notes), time.Now())
 	if err != nil {
 		return err
 	}

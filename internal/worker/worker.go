@@ -63,6 +63,10 @@ type Options struct {
 // slowLook is how often the worker looks although nothing woke it.
 const slowLook = 2 * time.Second
 
+// collectEvery is how often what is past keeping is looked for in a repository that
+// has no runs.
+const collectEvery = time.Hour
+
 // foreignLook is how often it looks after supervisors that are not its
 // children: nobody tells it of their end.
 const foreignLook = 100 * time.Millisecond
@@ -95,7 +99,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		cfg:      cfg, version: configVersion(), Options: o, spool: spool.Dir(cfg.StateDir), lock: lock,
 		children: map[string]*child{}, foreign: map[string]event.Run{}, backoff: map[string]*delay{},
 		shown: map[string]map[string]event.JobState{}, awaited: true,
-		wake: make(chan struct{}, 1), told: map[string]bool{}, moved: map[move]time.Time{}, queued: map[queuedMove]bool{}, collected: map[string]bool{},
+		wake: make(chan struct{}, 1), collectedAt: time.Now(), told: map[string]bool{}, moved: map[move]time.Time{}, queued: map[queuedMove]bool{}, collected: map[string]bool{},
 	}
 	defer func() {
 		if w.lock != nil {
@@ -184,6 +188,8 @@ type worker struct {
 	moved      map[move]time.Time // refs found elsewhere than expected, and since when
 	undecided  bool               // a ref has moved, and its push may still be reported
 	collected  map[string]bool    // repositories whose old runs were removed
+
+	collectedAt time.Time // when collected was last emptied
 }
 
 // listen wakes the worker when something appears in the spool. The function it
@@ -317,6 +323,13 @@ func (w *worker) round(ctx context.Context) {
 
 // look is for what nothing wakes the worker for.
 func (w *worker) look(ctx context.Context) {
+	w.tell("begin a new worker.log", turnLog(w.cfg.StateDir))
+	if time.Since(w.collectedAt) > collectEvery {
+		// What is too old, or too much, becomes so without a run, too.
+		w.collectedAt = time.Now()
+		clear(w.collected)
+		w.collect(ctx) // one that is never idle, too
+	}
 	w.remind(ctx)
 	w.takeDropped(ctx)
 	if err := w.adopt(ctx); err != nil {
