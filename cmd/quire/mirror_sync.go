@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"quire/internal/event"
+	"quire/internal/gitrepo"
 	"quire/internal/runner"
 	"quire/internal/secret"
 	"quire/internal/wall"
@@ -50,20 +51,43 @@ Exit status 1 if something did not get there.`,
 			if s.engine, err = d.mirrors(); err != nil {
 				return err
 			}
+			out, stderr, bad, n := cmd.OutOrStdout(), cmd.ErrOrStderr(), false, 0
+			// One repository that cannot be read keeps no other back.
+			failed := func(gitDir, target string, err error) error {
+				if len(args) > 0 {
+					return err
+				}
+				bad = true
+				_, err = fmt.Fprintf(stderr, "quire: %s%s: %s\n", plain(event.RepoName(gitDir)), plain(target), plain(err.Error()))
+				return err
+			}
 			var errands []errand
 			for _, gitDir := range repos {
-				if err := runner.Check(gitDir); err != nil {
-					return fmt.Errorf("mirror sync: %w", err)
+				if len(args) == 0 && gitrepo.Gone(gitDir) {
+					fmt.Fprintf(stderr, "quire: %[1]s is not there any more; take its mirrors off the list with: quire mirror forget %[1]s\n", plain(gitDir))
+					continue
 				}
-				more, err := s.errands(ctx, gitDir)
+				err := runner.Check(gitDir)
 				if err != nil {
-					return err
+					err = fmt.Errorf("mirror sync: %w", err)
+				}
+				var more []errand
+				if err == nil {
+					more, err = s.errands(ctx, gitDir)
+				}
+				if err != nil {
+					if err := failed(gitDir, "", err); err != nil {
+						return err
+					}
+					continue
 				}
 				errands = append(errands, more...)
 			}
-			out, bad, n := cmd.OutOrStdout(), false, 0
-			err = runErrands(ctx, errands, cmd.ErrOrStderr(), func(e errand, r mirror.Report) error {
+			err = runErrands(ctx, errands, stderr, func(e errand, r mirror.Report, err error) error {
 				n++
+				if err != nil {
+					return failed(e.gitDir, " → "+e.target, err)
+				}
 				bad = bad || !r.OK()
 				if asJSON {
 					return printJSON(out, r)
@@ -188,9 +212,9 @@ const atOnce = 4
 // slow is how long a person waits in silence.
 const slow = 3 * time.Second
 
-// runErrands runs errands, and shows the report of each in their order. The first
-// error ends it.
-func runErrands(ctx context.Context, errands []errand, stderr io.Writer, show func(errand, mirror.Report) error) error {
+// runErrands runs errands, and shows the report or the error of each in their order.
+// What show returns ends it.
+func runErrands(ctx context.Context, errands []errand, stderr io.Writer, show func(errand, mirror.Report, error) error) error {
 	type outcome struct {
 		report mirror.Report
 		err    error
@@ -237,10 +261,10 @@ func runErrands(ctx context.Context, errands []errand, stderr io.Writer, show fu
 			}
 		}
 		quiet.Stop()
-		if o.err != nil {
-			return o.err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		if err := show(e, o.report); err != nil {
+		if err := show(e, o.report, o.err); err != nil {
 			return err
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"quire/mirror"
 )
 
-// Errands are run a few at once, are shown in their order whichever is done
-// first, and the first that fails ends the others.
+// Errands are run a few at once, and are shown in their order whichever is done
+// first. One that fails keeps no other back.
 func TestErrandsAreRunAtOnceAndShownInOrder(t *testing.T) {
 	var running, begun atomic.Int32
 	all := make(chan struct{}) // closed when as many run as may
@@ -37,7 +37,10 @@ func TestErrandsAreRunAtOnceAndShownInOrder(t *testing.T) {
 		}})
 	}
 	var shown []string
-	show := func(e errand, r mirror.Report) error {
+	show := func(e errand, r mirror.Report, err error) error {
+		if err != nil {
+			return err
+		}
 		if e.target != r.Target {
 			t.Errorf("errand %s has the report of %s", e.target, r.Target)
 		}
@@ -60,6 +63,15 @@ func TestErrandsAreRunAtOnceAndShownInOrder(t *testing.T) {
 	failing := []errand{{do: func(context.Context) (mirror.Report, error) { return mirror.Report{}, broken }}, {do: stuck}, {do: stuck}}
 	if err := runErrands(t.Context(), failing, &stderr, show); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
+	}
+	var told []string
+	failing[1].do = func(context.Context) (mirror.Report, error) { return mirror.Report{Target: "second"}, nil }
+	goOn := func(_ errand, r mirror.Report, err error) error {
+		told = append(told, fmt.Sprint(r.Target, err))
+		return nil
+	}
+	if err := runErrands(t.Context(), failing[:2], &stderr, goOn); err != nil || !slices.Equal(told, []string{broken.Error(), "second<nil>"}) {
+		t.Errorf("told %q, %v", told, err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
