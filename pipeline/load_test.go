@@ -114,7 +114,7 @@ func TestLoadedPipeline(t *testing.T) {
 (ci.job :late [:test :quire/push :test] (fn []))
   (ci.job :test
     {:inputs [:quire/push] :run (fn [rt] nil) :timeout "1h30m" :retries 2
-     :allow-failure true :interruptible false :image "alpine" :env {:A "b"}})
+     :allow-failure true :interruptible false :once true :image "alpine" :env {:A "b"}})
 (ci.mirror "https://github.com/me/repo.git" {:secret :token :tag (fn [push] "v1") :refs ["main"] :after [:late :quire/push]})
 (ci.mirror "git@gitlab.com:me/repo.git" {:as :gitlab :secret :key :tag (fn [] "v1")})
 (ci.job :var [:quire/push] (fn [...]))
@@ -141,7 +141,7 @@ func TestLoadedPipeline(t *testing.T) {
 	test := *p.Job("test")
 	test.index = 0
 	if want := (Job{
-		ID: "test", Inputs: []string{"quire/push"}, Timeout: 90 * time.Minute, Retries: 2, AllowFailure: true,
+		ID: "test", Inputs: []string{"quire/push"}, Timeout: 90 * time.Minute, Retries: 2, AllowFailure: true, Once: true,
 		Image: image(t, "alpine"), Env: map[string]string{"A": "b"}, File: ".quire/ci.fnl", Line: 6, Col: 2,
 	}); !reflect.DeepEqual(test, want) {
 		t.Errorf("%+v\nwant %+v", test, want)

@@ -37,6 +37,7 @@ type Job struct {
 	Retries       int           // further attempts after a failed one
 	AllowFailure  bool          // its failure neither fails the run nor blocks other jobs
 	Interruptible bool          // a newer push may stop it; true unless the pipeline says no
+	Once          bool          // a run with it that was cut off is not run again by itself
 	Image         checked.Image // zero is the pipeline's
 	Env           map[string]string
 

@@ -266,7 +266,7 @@ func (r *recorder) runFunction(at call, job *Job, v lua.LValue, p part) {
 	}
 }
 
-var jobFields = []string{"inputs", "run", "timeout", "retries", "allow-failure", "interruptible", "image", "env"}
+var jobFields = []string{"inputs", "run", "timeout", "retries", "allow-failure", "interruptible", "once", "image", "env"}
 
 func (r *recorder) jobFromOptions(at call, job *Job, t *lua.LTable) {
 	f := readFields(t, jobFields...)
@@ -274,6 +274,7 @@ func (r *recorder) jobFromOptions(at call, job *Job, t *lua.LTable) {
 	job.Retries = f.count("retries", maxRetries)
 	job.AllowFailure = f.boolean("allow-failure", false)
 	job.Interruptible = f.boolean("interruptible", true)
+	job.Once = f.boolean("once", false)
 	job.Image = f.image("image")
 	r.useImage(at, job.Image)
 	job.Env = f.environment("env")

@@ -14,6 +14,7 @@ import (
 	"quire/hooks"
 	"quire/internal/event"
 	"quire/internal/runlog"
+	"quire/internal/worker"
 )
 
 func newShowCommand() *cobra.Command {
@@ -64,6 +65,11 @@ the report that the pusher saw, live if the push is still at work.`,
 			if v.Commands, err = d.store.Commands(ctx, run.ID, ""); err != nil {
 				return err
 			}
+			if run.Interrupted {
+				if v.After, err = worker.AfterInterruption(ctx, d.cfg, d.store, run); err != nil {
+					return err
+				}
+			}
 			v.Artifacts = artifacts(runlog.RunDir(d.cfg.StateDir, run.ID), v.Jobs)
 			if asJSON {
 				return printJSON(out, v)
@@ -79,6 +85,7 @@ the report that the pusher saw, live if the push is still at work.`,
 // runView is everything the store knows of a run.
 type runView struct {
 	event.Run
+	After     string          `json:"after,omitempty"` // what became of it, if it was interrupted
 	Jobs      []event.Job     `json:"jobs"`
 	Commands  []event.Command `json:"commands"`
 	Artifacts []artifact      `json:"artifacts,omitempty"`
@@ -97,8 +104,14 @@ func (v runView) print(w io.Writer, now time.Time) error {
 	head.add("commit", v.New)
 	head.add("pushed", fmt.Sprintf("%s by %s", v.PushedAt.Local().Format(time.DateTime), plain(v.Pusher)))
 	head.add("took", runTook(v.Run, now))
-	if v.RetryOf != "" {
+	switch {
+	case v.Rerun:
+		head.add("again", "quire repeats "+v.RetryOf+", which was interrupted")
+	case v.RetryOf != "":
 		head.add("retry of", v.RetryOf)
+	}
+	if v.After != "" {
+		head.add("afterwards", v.After)
 	}
 	if v.ReplacedBy != "" {
 		head.add("replaced by", v.ReplacedBy)

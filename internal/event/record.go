@@ -50,6 +50,8 @@ type Record struct {
 	Exit    *int        `json:"exit,omitempty"` // sh_finished
 	Signal  string      `json:"signal,omitempty"`
 
+	Interrupted bool `json:"interrupted,omitempty"` // run_finished: nobody asked for its end
+
 	State      string      `json:"state,omitempty"` // job_finished, run_finished, mirror_ref
 	Reason     masked.Text `json:"reason,omitzero"` // why not succeeded
 	DurationMS int64       `json:"duration_ms,omitempty"`

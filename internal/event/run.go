@@ -67,6 +67,12 @@ type Run struct {
 
 	RetryOf    string `json:"retry_of,omitempty"`    // the run that `quire retry` repeated
 	ReplacedBy string `json:"replaced_by,omitempty"` // the run that took its place
+
+	// Interrupted says that nobody asked for the run's end: its supervisor was killed,
+	// or the machine went down. Rerun says that quire made the run by itself, because
+	// RetryOf was interrupted.
+	Interrupted bool `json:"interrupted,omitempty"`
+	Rerun       bool `json:"rerun,omitempty"`
 }
 
 // AsText is the run with its ref as text, for JSON and people; see EscapeRef.

@@ -55,12 +55,25 @@ var Steps = []Step{
 
 // Reached marks a step. It does nothing, unless QUIRE_TESTING=1 and
 // QUIRE_CRASH_AT names this step: then the process kills itself as a power cut
-// would, without a word and with nothing cleaned up.
+// would, without a word and with nothing cleaned up. If QUIRE_CRASH_ONCE names a
+// file, only the first process that can make it does so.
 func Reached(s Step) {
-	if crashAt() == s {
+	if crashAt() == s && first() {
 		syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
 		select {} // the signal is on its way
 	}
+}
+
+func first() bool {
+	path := os.Getenv("QUIRE_CRASH_ONCE")
+	if path == "" {
+		return true
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		f.Close()
+	}
+	return err == nil
 }
 
 var crashAt = sync.OnceValue(func() Step {

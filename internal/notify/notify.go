@@ -42,6 +42,8 @@ type Report struct {
 	// Before is how the previous finished run of the same ref ended; "" if
 	// there was none.
 	Before event.RunState
+	// After is what became of an interrupted run, in a sentence.
+	After string
 	// Link is the run's page, if pages are served.
 	Link string
 }
@@ -60,7 +62,7 @@ func (s Sender) Deliver(ctx context.Context, rules []Rule, r Report) error {
 	r.Run = r.Run.AsText() // after the rules, which match names
 	return s.send(ctx, rules, message{
 		subject: r.headline(), text: r.text(),
-		id: r.Run.ID, payload: payload{Event: "run", Run: &r.Run, Jobs: r.Jobs, Before: r.Before, Link: r.Link},
+		id: r.Run.ID, payload: payload{Event: "run", Run: &r.Run, Jobs: r.Jobs, Before: r.Before, After: r.After, Link: r.Link},
 	})
 }
 
@@ -129,6 +131,8 @@ func (rule Rule) wants(r Report) bool {
 		return slices.Contains(rule.On, OnSucceeded) || broken && slices.Contains(rule.On, OnFixed)
 	case event.RunFailed, event.RunOrphaned:
 		return slices.Contains(rule.On, OnFailed)
+	case event.RunCanceled:
+		return r.Run.Interrupted && slices.Contains(rule.On, OnFailed)
 	}
 	return false // canceled and replaced: somebody here did that on purpose
 }
@@ -158,6 +162,9 @@ func (r Report) text() string {
 	fmt.Fprintf(&b, "repository  %s\nref         %s\ncommit      %s\npushed by   %s\n", r.Run.GitDir, r.Run.Ref, r.Run.New, r.Run.Pusher)
 	if !r.Run.Reason.IsZero() {
 		fmt.Fprintf(&b, "reason      %s\n", r.Run.Reason)
+	}
+	if r.After != "" {
+		fmt.Fprintf(&b, "afterwards  %s\n", r.After)
 	}
 	if r.Link != "" {
 		fmt.Fprintf(&b, "page        %s\n", r.Link)

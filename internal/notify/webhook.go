@@ -30,6 +30,7 @@ type payload struct {
 	Run     *event.Run     `json:"run,omitempty"`
 	Jobs    []event.Job    `json:"jobs,omitempty"`
 	Before  event.RunState `json:"before,omitempty"`
+	After   string         `json:"after,omitempty"`
 	Link    string         `json:"link,omitempty"`
 	Trouble *Trouble       `json:"trouble,omitempty"`
 }

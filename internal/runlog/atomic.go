@@ -39,6 +39,13 @@ func writeAside(path string, data []byte) error {
 		os.Remove(f.Name())
 		return err
 	}
+	return syncDir(dir)
+}
+
+// syncParent makes the name of a new directory durable.
+func syncParent(dir string) error { return syncDir(filepath.Dir(dir)) }
+
+func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -11,6 +11,9 @@ package runlog
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -32,6 +35,24 @@ func (d Dir) Events() string { return filepath.Join(string(d), "events.jsonl") }
 
 // OutcomeFile is there from the moment the run is over, and is written last.
 func (d Dir) OutcomeFile() string { return filepath.Join(string(d), "outcome") }
+
+// OnceFile is there if the run has a job that must not be done twice, from before
+// any job began.
+func (d Dir) OnceFile() string { return filepath.Join(string(d), "once") }
+
+// MarkOnce makes OnceFile; when it returns nil the file survives a power cut.
+func (d Dir) MarkOnce() error {
+	if err := writeAtomic(d.OnceFile(), nil); err != nil {
+		return fmt.Errorf("note that a job of the run is a :once one: %w", err)
+	}
+	return syncParent(string(d))
+}
+
+// Once reports whether the run has such a job, or it cannot be known.
+func (d Dir) Once() bool {
+	_, err := os.Lstat(d.OnceFile())
+	return !errors.Is(err, fs.ErrNotExist)
+}
 
 // Workspace is where the run's jobs work.
 func (d Dir) Workspace() string { return filepath.Join(string(d), "workspace") }

@@ -23,7 +23,8 @@ type Outcome struct {
 	FinishedAt time.Time     `json:"finished_at"`
 	Duration   time.Duration `json:"duration_ns"`
 
-	ReplacedBy string `json:"replaced_by,omitempty"`
+	ReplacedBy  string `json:"replaced_by,omitempty"`
+	Interrupted bool   `json:"interrupted,omitempty"` // nobody asked for its end
 }
 
 // JobOutcome is how a job ended, in the order of the pipeline.

@@ -107,10 +107,10 @@ func insertPush(ctx context.Context, tx *sql.Tx, p event.Push, notes []string) e
 
 func insertRun(ctx context.Context, tx *sql.Tx, r *event.Run) error {
 	res, err := tx.ExecContext(ctx,
-		"INSERT INTO runs (id, push_id, git_dir, ref, old, new, pusher, options, state, pushed_at, queued_at, retry_of)"+
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"INSERT INTO runs (id, push_id, git_dir, ref, old, new, pusher, options, state, pushed_at, queued_at, retry_of, rerun)"+
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		r.ID, r.PushID, r.GitDir, r.Ref, r.Old, r.New, r.Pusher, asJSON(r.Options), r.State,
-		nanos(r.PushedAt), nanos(r.QueuedAt), r.RetryOf)
+		nanos(r.PushedAt), nanos(r.QueuedAt), r.RetryOf, r.Rerun)
 	if err == nil {
 		r.Number, err = res.LastInsertId()
 	}

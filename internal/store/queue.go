@@ -154,6 +154,8 @@ type Final struct {
 	Duration   time.Duration // monotonic
 	ReplacedBy string
 	Jobs       []event.Job // as they ended, in the order of the pipeline
+
+	Interrupted bool // nobody asked for it
 }
 
 // Finish records the states of a run's jobs, and then its end. A run that is
@@ -183,9 +185,9 @@ func (s *Store) Finish(ctx context.Context, id string, f Final) (first bool, err
 	}
 	err = s.change(ctx, "finish run "+id, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx,
-			"UPDATE runs SET state = ?, reason = ?, finished_at = ?, duration = ?, replaced_by = ?, pid = 0, stop = ''"+
+			"UPDATE runs SET state = ?, reason = ?, finished_at = ?, duration = ?, replaced_by = ?, interrupted = ?, pid = 0, stop = ''"+
 				" WHERE id = ? AND state IN ('queued', 'running')",
-			f.State, column(f.Reason), nanos(f.FinishedAt), int64(f.Duration), f.ReplacedBy, id)
+			f.State, column(f.Reason), nanos(f.FinishedAt), int64(f.Duration), f.ReplacedBy, f.Interrupted, id)
 		if err != nil {
 			return err
 		}

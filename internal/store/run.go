@@ -17,7 +17,7 @@ import (
 var ErrNone = errors.New("there is none")
 
 const runColumns = "SELECT number, id, push_id, git_dir, ref, old, new, pusher, options, state, reason," +
-	" pushed_at, queued_at, started_at, finished_at, duration, retry_of, replaced_by FROM runs "
+	" pushed_at, queued_at, started_at, finished_at, duration, retry_of, replaced_by, interrupted <> 0, rerun FROM runs "
 
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -35,7 +35,7 @@ func queryRuns(ctx context.Context, q querier, where string, args ...any) ([]eve
 		var options string
 		var pushed, queued, started, finished, duration int64
 		err := rows.Scan(&r.Number, &r.ID, &r.PushID, &r.GitDir, &r.Ref, &r.Old, &r.New, &r.Pusher, &options, &r.State, &r.Reason,
-			&pushed, &queued, &started, &finished, &duration, &r.RetryOf, &r.ReplacedBy)
+			&pushed, &queued, &started, &finished, &duration, &r.RetryOf, &r.ReplacedBy, &r.Interrupted, &r.Rerun)
 		if err == nil && options != "null" {
 			err = json.Unmarshal([]byte(options), &r.Options)
 		}

@@ -63,8 +63,8 @@ func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 	reason := j.red.Again(c.reason)
 	took := time.Since(s.began)
 	out := runlog.Outcome{Run: s.run.ID, Number: s.run.Number, State: c.state, Reason: reason, ReplacedBy: c.by,
-		FinishedAt: time.Now().UTC(), Duration: took}
-	final := store.Final{State: c.state, Reason: reason, FinishedAt: out.FinishedAt, Duration: took, ReplacedBy: c.by}
+		FinishedAt: time.Now().UTC(), Duration: took, Interrupted: c.interrupted}
+	final := store.Final{State: c.state, Reason: reason, FinishedAt: out.FinishedAt, Duration: took, ReplacedBy: c.by, Interrupted: c.interrupted}
 	var blame []masked.Text // jobs that failed and count
 	for _, r := range s.jobResults(c, p) {
 		why := j.red.Again(r.Reason)
@@ -89,7 +89,7 @@ func (s *supervision) conclude(c conclusion, p *pipeline.Pipeline) {
 		j.say(j.report.Warning(masked.Format("not everything could be recorded: %s", j.mask(err.Error()))))
 	}
 	j.note(j.end(j.report.End(c.state, took, line, blame),
-		event.Record{Type: event.RunFinished, State: string(c.state), Reason: reason, DurationMS: took.Milliseconds()}))
+		event.Record{Type: event.RunFinished, State: string(c.state), Reason: reason, DurationMS: took.Milliseconds(), Interrupted: c.interrupted}))
 	event.Reached(event.StepEventsOver)
 	if s.store != nil {
 		_, err := s.store.Finish(context.Background(), s.run.ID, final)

@@ -16,6 +16,8 @@ type stopped struct {
 	state  event.RunState
 	reason string
 	by     string // the run that takes its place
+
+	interrupted bool // nobody asked for it: the machine goes down, or somebody used kill(1)
 }
 
 func (s *stopped) Error() string {
@@ -81,7 +83,7 @@ func readStop(ctx context.Context, st *store.Store, runID string) *stopped {
 	if err == nil && asked.State != "" {
 		return &stopped{state: asked.State, reason: asked.Reason.String(), by: asked.By}
 	}
-	return &stopped{state: event.RunCanceled, reason: "the supervisor was told to end (SIGTERM)"}
+	return &stopped{state: event.RunCanceled, reason: "the supervisor was told to end (SIGTERM)", interrupted: true}
 }
 
 // timeout is the cause of a run that took longer than run_timeout.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"quire/internal/runlog"
 	"quire/internal/runner"
 	"quire/internal/secret"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 	"quire/mirror"
 	"quire/pipeline"
@@ -112,7 +114,7 @@ func adopt(ctx context.Context, st *store.Store, cfg *config.Config, runID strin
 	if err != nil {
 		return fmt.Errorf("supervise run %s: %w", runID, err)
 	}
-	f := store.Final{State: out.State, Reason: out.Reason, FinishedAt: out.FinishedAt, Duration: out.Duration, ReplacedBy: out.ReplacedBy}
+	f := store.Final{State: out.State, Reason: out.Reason, FinishedAt: out.FinishedAt, Duration: out.Duration, ReplacedBy: out.ReplacedBy, Interrupted: out.Interrupted}
 	for _, j := range out.Jobs {
 		f.Jobs = append(f.Jobs, event.Job{RunID: runID, ID: j.ID, State: j.State, Attempt: j.Attempt, Reason: j.Reason, Duration: j.Duration})
 	}
@@ -166,6 +168,7 @@ func (s *supervision) supervise(ctx context.Context) {
 		return
 	}
 	s.journal.record(event.Record{Type: event.RunStarted})
+	s.again(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if limit := s.cfg.RunTimeout.D(); limit > 0 {
@@ -194,7 +197,7 @@ func (s *supervision) supervise(ctx context.Context) {
 	case <-overdue:
 		end := conclusion{state: event.RunCanceled}
 		if stop := stopOf(ctx); stop != nil {
-			end = conclusion{state: stop.state, reason: s.journal.mask(stop.reason), by: stop.by}
+			end = s.concludedBy(stop)
 		}
 		s.end(end)
 	}
@@ -249,6 +252,12 @@ type conclusion struct {
 	reason secret.Masked
 	by     string
 	jobs   []pipeline.JobResult
+
+	interrupted bool // see stopped
+}
+
+func (s *supervision) concludedBy(stop *stopped) conclusion {
+	return conclusion{state: stop.state, reason: s.journal.mask(stop.reason), by: stop.by, interrupted: stop.interrupted}
 }
 
 // perform does everything between the start of a run and the end of its last
@@ -267,6 +276,9 @@ func (s *supervision) perform(ctx context.Context) conclusion {
 		return s.notPerformed(ctx, err)
 	}
 	s.announce(p)
+	if err := s.noteOnce(p); err != nil {
+		return s.notPerformed(ctx, err)
+	}
 	push := pipeline.Push{
 		SHA: commit.OID, Ref: s.run.Ref, PreviousSHA: s.run.Old, Pusher: s.run.Pusher, CommitMessage: commit.Message,
 		PushedAt: s.run.PushedAt, GitDir: s.run.GitDir, Options: s.run.Options,
@@ -276,7 +288,9 @@ func (s *supervision) perform(ctx context.Context) conclusion {
 	event.Reached(event.StepJobsOver)
 	end := conclusion{state: out.State, reason: out.Reason, jobs: out.Jobs}
 	if stop := stopOf(ctx); stop != nil && out.State == event.RunCanceled {
-		end.state, end.reason, end.by = stop.state, s.journal.mask(stop.reason), stop.by
+		jobs := end.jobs
+		end = s.concludedBy(stop)
+		end.jobs = jobs
 	}
 	return end
 }
@@ -341,7 +355,7 @@ func (s *supervision) load(ctx context.Context, repo *gitrepo.Repo, commit strin
 // notPerformed is the end of a run that came to no job.
 func (s *supervision) notPerformed(ctx context.Context, err error) conclusion {
 	if stop := stopOf(ctx); stop != nil {
-		return conclusion{state: stop.state, reason: s.journal.mask(stop.reason), by: stop.by}
+		return s.concludedBy(stop)
 	}
 	s.journal.say(s.journal.report.Broken(s.journal.mask(err.Error())))
 	end := conclusion{state: event.RunFailed, reason: s.journal.mask(err.Error())}
@@ -384,6 +398,25 @@ func (s *supervision) openWorld(ctx context.Context, exec executor.Executor, com
 	s.world = h
 	s.mu.Unlock()
 	return h, nil
+}
+
+// noteOnce makes durable that the run has a job which must not be done twice, before
+// any job begins.
+func (s *supervision) noteOnce(p *pipeline.Pipeline) error {
+	if s.local || !slices.ContainsFunc(p.Jobs, func(j *pipeline.Job) bool { return j.Once }) {
+		return nil
+	}
+	return s.dir.MarkOnce()
+}
+
+// again says in the report why a commit is run once more.
+func (s *supervision) again(ctx context.Context) {
+	if !s.run.Rerun || s.store == nil {
+		return
+	}
+	if old, err := s.store.Run(ctx, s.run.RetryOf); err == nil {
+		s.journal.say(s.journal.report.Progress(masked.Format("run %d was interrupted: its commit is run once more", masked.Int(old.Number))))
+	}
 }
 
 // announce tells which jobs there are.

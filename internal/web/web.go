@@ -135,6 +135,7 @@ type runPage struct {
 	Jobs   []jobView
 	Report string
 	Live   bool
+	Again  int64 // the run that repeats this one, which was interrupted; 0: none
 }
 
 type jobView struct {
@@ -147,7 +148,7 @@ func (s *site) run(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := runPage{Run: run, Live: !run.State.Final()}
+	p := runPage{Run: run.AsText(), Live: !run.State.Final()}
 	jobs, err := s.store.Jobs(r.Context(), run.ID)
 	if err != nil {
 		return err
@@ -158,6 +159,13 @@ func (s *site) run(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		p.Jobs = append(p.Jobs, jobView{j, commands})
+	}
+	if run.Interrupted {
+		again, err := s.store.RerunOf(r.Context(), run.ID)
+		if err != nil && !errors.Is(err, store.ErrNone) {
+			return err
+		}
+		p.Again = again.Number
 	}
 	report, err := os.ReadFile(runlog.RunDir(s.stateDir, run.ID).PushLog())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -10,6 +10,7 @@ import (
 	"quire/internal/event"
 	"quire/internal/runlog"
 	"quire/internal/secret/masked"
+	"quire/internal/store"
 )
 
 // child is a supervisor that this worker started.
@@ -83,6 +84,13 @@ func (w *worker) start(ctx context.Context, r event.Run) {
 		}
 		return
 	}
+	if d := runlog.RunDir(w.cfg.StateDir, r.ID); d.Once() && !d.Ended() {
+		if err := w.endedTwice(ctx, r); err != nil {
+			w.tell("end run "+strconv.FormatInt(r.Number, 10), err)
+			w.failed(r.ID)
+		}
+		return
+	}
 	note, err := w.attempts.begin(workStart, r.ID)
 	if err != nil {
 		w.tell("start the supervisor of run "+strconv.FormatInt(r.Number, 10), err)
@@ -131,6 +139,9 @@ func (w *worker) ended(ctx context.Context, c *child, status syscall.WaitStatus)
 	r := c.run
 	queued, err := w.settle(ctx, r.ID)
 	if err != nil {
+		if errors.Is(err, store.ErrHeld) && !status.Signaled() {
+			c.note.again() // an earlier worker's supervisor has the run, and this one left
+		}
 		w.tell("settle run "+r.ID, err)
 		w.foreign[r.ID] = r // look tries again
 		return

@@ -65,6 +65,11 @@ func (w *worker) news(ctx context.Context, r event.Run) (notify.Report, error) {
 			break
 		}
 	}
+	if r.Interrupted {
+		if report.After, err = AfterInterruption(ctx, w.cfg, w.store, r); err != nil {
+			return report, err
+		}
+	}
 	report.Link = w.page(r)
 	return report, nil
 }

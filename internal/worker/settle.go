@@ -87,7 +87,9 @@ func (w *worker) settle(ctx context.Context, id string) (queued bool, err error)
 	w.removeWorkspace(r)
 	if deaths < maxDeaths {
 		w.showJobs(ctx, id)
-		w.notify(ctx, id)
+		if now, err := w.store.Run(ctx, id); err == nil && !now.Interrupted { // else when it is known what comes of it
+			w.notify(ctx, id)
+		}
 	}
 	lock.Remove()
 	note.done()
@@ -112,6 +114,11 @@ func (w *worker) settleRunning(ctx context.Context, r event.Run) error {
 		return err
 	}
 	if out.State == event.RunOrphaned {
+		if err := w.asked(ctx, &out); err != nil {
+			return err
+		}
+	}
+	if out.State == event.RunOrphaned {
 		w.Log.Error("a run's supervisor died", "run", r.Number)
 	}
 	if !d.Ended() {
@@ -120,8 +127,23 @@ func (w *worker) settleRunning(ctx context.Context, r event.Run) error {
 		}
 	}
 	_, err = w.store.Finish(ctx, r.ID, store.Final{State: out.State, Reason: out.Reason, FinishedAt: out.FinishedAt,
-		Duration: out.Duration, ReplacedBy: out.ReplacedBy, Jobs: jobsOf(r.ID, out)})
+		Duration: out.Duration, ReplacedBy: out.ReplacedBy, Jobs: jobsOf(r.ID, out), Interrupted: out.Interrupted})
 	return err
+}
+
+// asked makes of the outcome of a run that died what somebody had asked for, if
+// that was canceling it; else nobody asked for its end.
+func (w *worker) asked(ctx context.Context, out *runlog.Outcome) error {
+	stop, err := w.store.StopAsked(ctx, out.Run)
+	switch {
+	case err != nil:
+		return err
+	case stop.State == event.RunCanceled:
+		out.State, out.Reason = stop.State, stop.Reason
+	default:
+		out.Interrupted = true
+	}
+	return nil
 }
 
 // lastWord is the outcome of a run that has no outcome file: what its last event
@@ -148,7 +170,7 @@ func (w *worker) lastWord(d runlog.Dir, r event.Run) (runlog.Outcome, error) {
 		out.Duration = time.Duration(max(0, last.AtMS-first.AtMS)) * time.Millisecond
 		if last.Type == event.RunFinished {
 			out.State, out.Reason, out.Duration = event.RunState(last.State), last.Reason, time.Duration(last.DurationMS)*time.Millisecond
-			out.FinishedAt = time.UnixMilli(last.AtMS).UTC()
+			out.FinishedAt, out.Interrupted = time.UnixMilli(last.AtMS).UTC(), last.Interrupted
 		}
 	}
 	return out, nil
@@ -187,7 +209,7 @@ func publish(d runlog.Dir, r event.Run, out runlog.Outcome) error {
 			return fmt.Errorf("end run %d: %w", r.Number, err)
 		}
 		err = a.Record(event.Record{AtMS: out.FinishedAt.UnixMilli(), Type: event.RunFinished, State: string(out.State),
-			Reason: out.Reason, DurationMS: out.Duration.Milliseconds()})
+			Reason: out.Reason, DurationMS: out.Duration.Milliseconds(), Interrupted: out.Interrupted})
 		if cerr := a.Close(); err == nil {
 			err = cerr
 		}
@@ -249,7 +271,7 @@ func Conclude(ctx context.Context, cfg *config.Config, st *store.Store, r event.
 		return err
 	}
 	out := runlog.Outcome{Run: r.ID, Number: r.Number, State: r.State, Reason: r.Reason, FinishedAt: r.FinishedAt,
-		Duration: r.Duration, ReplacedBy: r.ReplacedBy}
+		Duration: r.Duration, ReplacedBy: r.ReplacedBy, Interrupted: r.Interrupted}
 	for _, j := range jobs {
 		out.Jobs = append(out.Jobs, runlog.JobOutcome{ID: j.ID, State: j.State, Attempt: j.Attempt, Reason: j.Reason, Duration: j.Duration})
 	}

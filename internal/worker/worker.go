@@ -313,6 +313,7 @@ func (w *worker) sameDatabase() error {
 // round does what can be done now. What goes wrong is told and tried again.
 func (w *worker) round(ctx context.Context) {
 	w.reap(ctx)
+	w.seeToInterrupted(ctx)
 	w.take(ctx)
 	w.dispatch(ctx)
 	w.reportMirrors(ctx)
