@@ -30,6 +30,9 @@ type Traits struct {
 	// Sandbox: commands see what the executor shows them, and nothing else of the
 	// machine. The host executor's see all.
 	Sandbox bool
+	// Allowed are names of attempts (intruder) that the executor's mechanism does not
+	// refuse on every machine.
+	Allowed []string
 	// Extra are names of environment variables that the executor adds.
 	Extra []string
 }
@@ -50,6 +53,8 @@ func Run(t *testing.T, traits Traits, make Factory) {
 	t.Run("volume", s.volume)
 	if traits.Sandbox {
 		t.Run("repository", s.repository)
+		t.Run("refused", s.refused)
+		t.Run("contained", s.contained)
 	}
 }
 
