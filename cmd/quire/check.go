@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,11 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"quire/internal/config"
+	"quire/internal/memory"
 	"quire/pipeline"
 )
 
@@ -23,7 +27,8 @@ func newCheckCommand() *cobra.Command {
 		Short: "Say what is wrong with a pipeline, with line, column and cure",
 		Long: `Compile and evaluate a pipeline, without running a job, and say everything that
 is wrong with it, and what is odd: an input that is no job, a variable that no
-other job will see, a number that Lua 5.4 prints in another way. FILE is the checkout's .quire/ci.fnl unless named; "-" reads
+other job will see, a number that Lua 5.4 prints in another way. It may take the
+time and memory that [eval] of the configuration allows. FILE is the checkout's .quire/ci.fnl unless named; "-" reads
 standard input.
 
 Exit status 1 if something is wrong; what is only odd is told as a warning.`,
@@ -47,12 +52,8 @@ Exit status 1 if something is wrong; what is only odd is told as a warning.`,
 			if cfg, err := config.Load(); err == nil { // a checkout on another machine has none
 				limits = cfg.Eval
 			}
-			p, err := pipeline.Load(cmd.Context(), src, pipeline.Limits{Stretch: limits.Timeout.D()})
+			p, warnings, err := checkPipeline(cmd.Context(), src, limits)
 			out := cmd.OutOrStdout()
-			var warnings pipeline.Diagnostics
-			if err == nil {
-				warnings = p.Warnings()
-			}
 			if asJSON {
 				return checkJSON(out, src.Name, warnings, err)
 			}
@@ -73,6 +74,40 @@ Exit status 1 if something is wrong; what is only odd is told as a warning.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each fault and each warning")
 	return cmd
+}
+
+// checkPipeline loads a pipeline within the limits of [eval], as the supervisor of
+// a run does. What takes too much memory may be a library call that nothing stops:
+// it is left behind, for this process is about to end.
+func checkPipeline(ctx context.Context, src pipeline.Source, limits config.Eval) (*pipeline.Pipeline, pipeline.Diagnostics, error) {
+	type result struct {
+		p        *pipeline.Pipeline
+		warnings pipeline.Diagnostics
+		err      error
+	}
+	over := make(chan int64, 1)
+	finished := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		memory.Watch(int64(limits.Memory), 10*time.Millisecond, finished, func(resident int64) { over <- resident })
+	})
+	loaded := make(chan result, 1)
+	go func() { // waited for, except when nothing ends it
+		var r result
+		if r.p, r.err = pipeline.Load(ctx, src, pipeline.Limits{Stretch: limits.Timeout.D()}); r.err == nil {
+			r.warnings = r.p.Warnings()
+		}
+		loaded <- r
+	}()
+	select {
+	case r := <-loaded:
+		close(finished)
+		watching.Wait()
+		return r.p, r.warnings, r.err
+	case resident := <-over:
+		return nil, nil, pipeline.Diagnostics{{File: src.Name, Message: fmt.Sprintf(
+			"It took more memory than [eval] memory allows: %d MiB of %d MiB.", resident>>20, limits.Memory>>20)}}
+	}
 }
 
 func listed(ids []string) string {
