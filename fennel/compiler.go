@@ -37,6 +37,9 @@ type Compiler struct {
 	// line of carets below the source line.
 	NoColor, Carets bool
 
+	// Interrupt, if not nil, is the context of L, and breaks off what a conversation evaluates; the conversation goes on.
+	Interrupt *vm.Interrupt
+
 	thrown   *Error // the last error raised in Lua, and the value it was raised as
 	thrownAs lua.LValue
 

@@ -240,6 +240,30 @@ func (r *repl) protect(f func()) error {
 	return vm.PCall(r.L, 0, 0, nil)
 }
 
+// begin lets a person break off what is evaluated from now until end is called, which the handler of an error does
+// before anything else.
+func (r *repl) begin() (end func()) {
+	if r.k.Interrupt == nil {
+		return func() {}
+	}
+	return r.k.Interrupt.Begin()
+}
+
+// interruptible is protect for what runs code of the person's.
+func (r *repl) interruptible(f func()) error {
+	end := r.begin()
+	defer end()
+	r.L.Push(r.L.NewFunction(func(*lua.LState) int {
+		f()
+		return 0
+	}))
+	return vm.PCall(r.L, 0, 0, r.L.NewFunction(func(L *lua.LState) int {
+		end()
+		L.Push(L.Get(1))
+		return 1
+	}))
+}
+
 func errorValue(err error) lua.LValue {
 	if api, ok := err.(*lua.ApiError); ok && api.Object != nil {
 		return api.Object
@@ -281,7 +305,7 @@ func (r *repl) loop() lua.LValue {
 func (r *repl) eval(form Node, src string) {
 	var fn *lua.LFunction
 	r.opts.RawSetString("source", lua.LString(src))
-	if err := r.protect(func() { r.k.run(r.L, r.opts, func() { fn = r.compile(form) }) }); err != nil {
+	if err := r.interruptible(func() { r.k.run(r.L, r.opts, func() { fn = r.compile(form) }) }); err != nil {
 		r.buf = nil
 		r.onError("Compile", errorValue(err))
 		return
@@ -299,7 +323,10 @@ func (r *repl) eval(form Node, src string) {
 		q.print(values)
 		return 0
 	}))
+	end := r.begin()
+	defer end()
 	handler := r.L.NewFunction(func(L *lua.LState) int {
+		end()
 		L.Push(r.callbacks.RawGetString("onError"))
 		L.Push(lua.LString("Runtime"))
 		L.Push(L.Get(1))

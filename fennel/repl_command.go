@@ -60,7 +60,7 @@ func withForm(f func(r *repl, form Node)) func(r *repl) {
 		if !ok {
 			return
 		}
-		if err := r.protect(func() { f(r, form) }); err != nil {
+		if err := r.interruptible(func() { f(r, form) }); err != nil {
 			r.onError("Runtime", errorValue(err))
 		}
 	}

@@ -63,10 +63,21 @@ The exit status is 1 if the program fails, or what it gives to os.exit.`,
 
 // fennelState is a state for a person's own program. stop releases it and has
 // to run before the process ends, since it writes what the program printed.
-// A signal ends the process, after interrupted, which may be nil.
-func fennelState(ctx context.Context, program string, args []string, interrupted func()) (k *fennel.Compiler, L *lua.LState, stop func()) {
-	L = vm.New(vm.Options{})
-	k = fennel.Install(L)
+// A signal ends the process.
+func fennelState(ctx context.Context, program string, args []string) (k *fennel.Compiler, L *lua.LState, stop func()) {
+	// Asking the context at every instruction would cost up to 40 % of the speed.
+	// The program is the person's, and so is the signal.
+	k, L = newFennelState(vm.Options{}, program, args)
+	unwatch := context.AfterFunc(ctx, func() { os.Exit(exitInterrupted) })
+	return k, L, func() {
+		unwatch()
+		vm.Close(L)
+	}
+}
+
+func newFennelState(options vm.Options, program string, args []string) (*fennel.Compiler, *lua.LState) {
+	L := vm.New(options)
+	k := fennel.Install(L)
 	k.Carets = k.NoColor || !term.IsTerminal(int(os.Stderr.Fd()))
 	k.InstallSearcher(L, nil)
 	arg := L.CreateTable(len(args), 2)
@@ -76,18 +87,7 @@ func fennelState(ctx context.Context, program string, args []string, interrupted
 		arg.Append(lua.LString(a))
 	}
 	L.SetGlobal("arg", arg)
-	// Asking the context at every instruction would cost up to 40 % of the speed.
-	// The program is the person's, and so is the signal.
-	unwatch := context.AfterFunc(ctx, func() {
-		if interrupted != nil {
-			interrupted()
-		}
-		os.Exit(exitInterrupted)
-	})
-	return k, L, func() {
-		unwatch()
-		vm.Close(L)
-	}
+	return k, L
 }
 
 // exitInterrupted is the status that a shell reports for SIGINT.
@@ -99,7 +99,7 @@ func fennelEvalFile(ctx context.Context, file string, args []string) error {
 		if err != nil {
 			return fmt.Errorf("read standard input: %w", err)
 		}
-		k, L, stop := fennelState(ctx, file, args, nil)
+		k, L, stop := fennelState(ctx, file, args)
 		options := L.NewTable()
 		options.RawSetString("filename", lua.LString("stdin"))
 		return fennelEnd(k.RunString(string(source), options), stop)
@@ -107,12 +107,12 @@ func fennelEvalFile(ctx context.Context, file string, args []string) error {
 	if _, err := os.Stat(file); err != nil {
 		return failedError{error: fmt.Errorf("fennel eval: %w", err)}
 	}
-	k, _, stop := fennelState(ctx, file, args, nil)
+	k, _, stop := fennelState(ctx, file, args)
 	return fennelEnd(k.RunFile(file, nil, args...), stop)
 }
 
 func fennelEvalCode(ctx context.Context, code string, args []string) error {
-	k, L, stop := fennelState(ctx, "-e", args, nil)
+	k, L, stop := fennelState(ctx, "-e", args)
 	err := k.RunString(code, nil)
 	if err == nil {
 		err = fennelPrint(L)
@@ -171,7 +171,7 @@ func fennelCompile(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return failedError{error: fmt.Errorf("fennel compile: %w", err)}
 	}
-	k, L, stop := fennelState(cmd.Context(), file, nil, nil)
+	k, L, stop := fennelState(cmd.Context(), file, nil)
 	k.ScriptModule()
 	options := L.NewTable()
 	options.RawSetString("filename", lua.LString(name))

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/peterh/liner"
 	"github.com/spf13/cobra"
@@ -24,29 +27,68 @@ func newFennelReplCommand() *cobra.Command {
 		Short: "Talk Fennel",
 		Long: `Reads forms, runs them and prints their values. ,help lists the commands, the Tab
 key completes names, and the history is kept in quire/fennel_history below
-XDG_STATE_HOME (~/.local/state). Input that is not a terminal's is read plainly.`,
+XDG_STATE_HOME (~/.local/state). Ctrl-C breaks off a form that runs too long, or
+one that is being typed; Ctrl-D ends. Input that is not a terminal's is read
+plainly.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var t *replTerminal
-			k, L, stop := fennelState(cmd.Context(), "repl", nil, func() {
-				// A form that runs too long was interrupted: the terminal has to be
-				// as it was.
-				if t != nil {
-					t.close()
-				}
-			})
-			options := L.NewTable()
-			options.RawSetString("message", lua.LString(replWelcome()))
-			k.Carets = k.NoColor || !term.IsTerminal(int(os.Stdout.Fd())) // where a conversation tells its errors
-			if !term.IsTerminal(int(os.Stdin.Fd())) || os.Getenv("TERM") == "dumb" {
-				return fennelEnd(fennelRepl(L, k, options), stop)
+			if term.IsTerminal(int(os.Stdin.Fd())) {
+				return replOnTerminal(os.Getenv("TERM") != "dumb")
 			}
-			t = newReplTerminal(L)
-			defer t.close()
-			t.into(options)
-			return fennelEnd(fennelRepl(L, k, options), stop)
+			k, L, stop := fennelState(cmd.Context(), "repl", nil)
+			return fennelEnd(fennelRepl(L, k, replOptions(k, L)), stop)
 		},
 	}
+}
+
+// replOnTerminal talks to a person, who may break off what is evaluated, and edit
+// lines if the terminal lets them.
+func replOnTerminal(edits bool) error {
+	interrupt := vm.NewInterrupt()
+	k, L := newFennelState(vm.Options{Context: interrupt}, "repl", nil)
+	k.Interrupt = interrupt
+	options := replOptions(k, L)
+	restore := func() {}
+	if edits {
+		t := newReplTerminal(L)
+		restore = sync.OnceFunc(t.close)
+		t.into(options)
+	}
+	defer restore()
+	unwatch := watchInterrupts(interrupt, func() {
+		restore()
+		os.Exit(exitInterrupted)
+	})
+	defer unwatch()
+	return fennelEnd(fennelRepl(L, k, options), func() { vm.Close(L) })
+}
+
+// watchInterrupts hands SIGINT to what is evaluated. One that comes when nothing
+// is, or when the evaluation does not end (it may be in a library call), ends the
+// conversation, as SIGTERM does.
+func watchInterrupts(interrupt *vm.Interrupt, end func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for s := range signals {
+			if s != os.Interrupt || !interrupt.Trip() {
+				end()
+			}
+		}
+	})
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		watching.Wait()
+	}
+}
+
+func replOptions(k *fennel.Compiler, L *lua.LState) *lua.LTable {
+	options := L.NewTable()
+	options.RawSetString("message", lua.LString(replWelcome()))
+	k.Carets = k.NoColor || !term.IsTerminal(int(os.Stdout.Fd())) // where a conversation tells its errors
+	return options
 }
 
 func replWelcome() string {

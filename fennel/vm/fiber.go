@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"context"
 	"errors"
 	"iter"
 	"runtime"
@@ -23,11 +22,10 @@ import (
 // one. When the last reference to the handle is gone, or the state is closed,
 // the stack is unwound (by Goexit, which no pcall catches).
 type fiber struct {
-	set    *fibers
-	exec   *lua.LState // runs the function; never seen by Lua
-	self   weak.Pointer[lua.LState]
-	cancel context.CancelFunc
-	state  fiberState
+	set   *fibers
+	exec  *lua.LState // runs the function; never seen by Lua
+	self  weak.Pointer[lua.LState]
+	state fiberState
 
 	next  func() (struct{}, bool)
 	stop  func()
@@ -101,9 +99,15 @@ func (fs *fibers) start(L *lua.LState, fn *lua.LFunction) *lua.LState {
 		raisef(L, "too many coroutines (limit %d)", fs.limit)
 	}
 	exec, cancel := L.NewThread()
+	if cancel != nil {
+		// The state's own context, not a child of it: the end of an Interrupt's
+		// evaluation is not that of the coroutines.
+		cancel()
+		exec.SetContext(L.Context())
+	}
 	exec.Panic = L.Panic
 	handle := &lua.LState{G: L.G, Env: L.Env, Parent: exec, Options: L.Options}
-	f := &fiber{set: fs, exec: exec, self: weak.Make(handle), cancel: cancel, state: suspended}
+	f := &fiber{set: fs, exec: exec, self: weak.Make(handle), state: suspended}
 	f.next, f.stop = iter.Pull(func(yield func(struct{}) bool) {
 		f.yield = yield
 		exec.Push(fn)
@@ -215,9 +219,6 @@ func (f *fiber) end(handle *lua.LState) {
 	select {
 	case f.set.ended <- struct{}{}:
 	default:
-	}
-	if f.cancel != nil {
-		f.cancel()
 	}
 }
 
