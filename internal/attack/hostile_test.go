@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // given is the value of a secret that hostile pipelines are given. They hand it to
@@ -71,7 +70,7 @@ func TestWhateverAPipelineSaysTheWallHolds(t *testing.T) {
 			})
 		}
 	})
-	if began*2 < ran {
+	if os.Getenv("QUIRE_HOSTILE_SEEDS") == "" && began*2 < ran {
 		t.Errorf("of %d pipelines the jobs of %d began: the rest was refused before, which shows little", ran, began)
 	}
 }
@@ -269,17 +268,7 @@ func (m *machine) nothingLeft() {
 	if err != nil || bytes.Contains(mounts, []byte(" "+m.State)) {
 		m.t.Errorf("in the state directory something is mounted (%v):\n%s", err, mounts)
 	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		left, _ := filepath.Glob(filepath.Join(m.State, "runs", "*", "workspace"))
-		scratch, _ := filepath.Glob(filepath.Join(m.State, "runs", "*", "scratch"))
-		if len(left)+len(scratch) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			m.t.Errorf("not removed: %q %q", left, scratch)
-			return
-		}
-	}
+	m.workspacesAreRemoved()
 }
 
 // nothingCrashed demands that no process of quire's has met a fault of its own.

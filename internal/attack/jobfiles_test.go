@@ -123,21 +123,75 @@ mkdir /tmp/closed && chmod 000 /tmp/closed
 `))
 		m.idle()
 		p.succeeded(t)
-		for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-			left, _ := filepath.Glob(filepath.Join(m.State, "runs", "*", "*"))
-			var dirs []string
-			for _, dir := range left {
-				if base := filepath.Base(dir); base == "workspace" || base == "scratch" {
-					dirs = append(dirs, dir)
-				}
-			}
-			if len(left) > 0 && len(dirs) == 0 {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("not deleted: %q; quire gc: %s", dirs, m.quire("gc"))
-			}
+		m.workspacesAreRemoved()
+	})
+}
+
+// workspacesAreRemoved waits until what runs had to work in is gone.
+func (m *machine) workspacesAreRemoved() {
+	m.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		runs, _ := filepath.Glob(filepath.Join(m.State, "runs", "*"))
+		left, _ := filepath.Glob(filepath.Join(m.State, "runs", "*", "workspace"))
+		scratch, _ := filepath.Glob(filepath.Join(m.State, "runs", "*", "scratch"))
+		if len(runs) > 0 && len(left)+len(scratch) == 0 {
+			return
 		}
+		if time.Now().After(deadline) {
+			m.t.Fatalf("not removed: %q %q; quire gc: %s", left, scratch, m.quire("gc"))
+		}
+	}
+}
+
+// Rule R4: a cache in the workspace is no reason why that stays, nor does a job find a
+// directory on the way to it that is somebody else's.
+func TestAWorkspaceWithACacheIsDeleted(t *testing.T) {
+	everywhere(t, func(t *testing.T, m *machine) {
+		r := m.repository("project")
+		for range 2 {
+			p := r.push("main", fennel(`
+(ci.cache :c ["deps/all/cached" "cached"])
+(ci.job :use [:quire/push]
+  (fn []
+    (runtime.run "echo x >deps/mine && echo x >deps/all/mine && mkdir -p cached/d && echo x >deps/all/cached/x && chmod 500 deps/all")
+    {}))`))
+			m.idle()
+			p.succeeded(t)
+		}
+		m.workspacesAreRemoved()
+		// A commit decides what is there, and may not lead a mount elsewhere.
+		p := r.push("main", files{"deps": "-> /etc"})
+		m.idle()
+		if !strings.Contains(p.Report, "a file or a symbolic link is in the way") {
+			t.Errorf("a link on the way to a cache: %v\n%s", p.Err, p.Report)
+		}
+	})
+}
+
+// Rule R1: no other file can be put into a workspace by a hard link. What a job sees is
+// mounted, and no link leads from one mount to another (link(2), EXDEV), whatever
+// fs.protected_hardlinks is.
+func TestAHardLinkOfAJobsLeadsNowhere(t *testing.T) {
+	everywhere(t, func(t *testing.T, m *machine) {
+		p := m.repository("project").push("main", fennel(fmt.Sprintf(`
+(ci.cache :c ["cached"])
+(ci.job :attack [:quire/push]
+  (fn []
+    (let [push (runtime.jobs :quire/push)
+          {: stderr} (runtime.sh
+            "echo text >plain; ln plain hard; echo x >cached/x; echo x >/tmp/x
+             tried=0
+             for f in cached/x /tmp/x $(git rev-parse --git-common-dir 2>/dev/null)/nothing $G/HEAD $G/objects/info/* $(command -v sh) /etc/hostname %[1]s/private %[2]s/quire.db; do
+               [ -e \"$f\" ] && tried=$((tried+1)); ln -f \"$f\" linked.$tried && echo LINKED $f >&2
+             done
+             [ $tried -ge 3 ] || echo TOO FEW: $tried >&2" {:env {:G push.git-dir}})]
+      (when (or (stderr:find "LINKED") (stderr:find "TOO FEW")) (error stderr)))
+    (runtime.artifact "hard")
+    (for [i 0 10] (refused runtime.artifact (.. "linked." i)))
+    {}))`, m.Operator, m.State)))
+		m.idle()
+		p.succeeded(t)
+		m.nowhere(canary)
 	})
 }
 

@@ -83,6 +83,9 @@ func (d *Executor) start(ctx context.Context, image, name string) (string, error
 	var made container.CreateResponse
 	var err error
 	if d.bound {
+		if err := d.makePoints(ctx); err != nil {
+			return "", err
+		}
 		what.mounts = d.mounts()
 		made, err = d.create(ctx, what)
 		if err != nil && strings.Contains(err.Error(), "bind source path does not exist") {
@@ -129,15 +132,19 @@ func user(ctx context.Context, workspace string) (string, error) {
 }
 
 // shown are the directories that commands see under their own paths.
-func shown(spec executor.Spec, repo *local.Repository) []mount.Mount {
+func shown(ctx context.Context, spec executor.Spec, repo *local.Repository) ([]mount.Mount, error) {
 	shown := []mount.Mount{{Type: mount.TypeBind, Source: spec.Workspace, Target: spec.Workspace}}
-	for _, b := range append(local.Alternates(spec.GitDir), repo.Binds()...) {
+	borrowed, err := local.Alternates(ctx, spec.GitDir)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range append(borrowed, repo.Binds()...) {
 		shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: b.Source, Target: b.Target, ReadOnly: true})
 	}
 	for _, m := range spec.Mounts {
 		shown = append(shown, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: !m.Writable})
 	}
-	return shown
+	return shown, nil
 }
 
 // mounts are what a container on this machine's engine is given, what is
@@ -148,4 +155,42 @@ func (d *Executor) mounts() []mount.Mount {
 		return strings.Count(filepath.Clean(a.Target), "/") - strings.Count(filepath.Clean(b.Target), "/")
 	})
 	return all
+}
+
+// makePoints makes the directories in the workspace over which something is mounted.
+// The engine would make them as root, and then neither jobs write beside a cache
+// nor can quire's user remove the workspace. The engine does not leave the
+// container's own files, wherever a link of a job's leads.
+func (d *Executor) makePoints(ctx context.Context) error {
+	for _, m := range d.spec.Mounts {
+		rest, below := strings.CutPrefix(m.Target, d.spec.Workspace+"/")
+		if !below {
+			continue
+		}
+		_, err := jobfile.Within(ctx, func() (struct{}, error) { return struct{}{}, makePoint(d.spec.Workspace, rest) }, nil)
+		if errors.Is(err, jobfile.ErrInTheWay) {
+			err = fmt.Errorf("%w, and nothing is mounted behind one: remove it, or choose another path", err)
+		}
+		if err != nil {
+			return fmt.Errorf("the mount at %s: %w", m.Target, err)
+		}
+	}
+	return nil
+}
+
+func makePoint(workspace, path string) error {
+	dir, err := jobfile.Hold(workspace)
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		below, err := dir.MakeDir(name)
+		dir.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		dir = below
+	}
+	dir.Close()
+	return nil
 }

@@ -82,7 +82,10 @@ func New(ctx context.Context, spec executor.Spec, options ...Option) (_ *Executo
 		d.engine.Close()
 		return nil, err
 	}
-	d.shown = shown(spec, d.repo)
+	if d.shown, err = shown(ctx, spec, d.repo); err != nil {
+		d.engine.Close()
+		return nil, err
+	}
 	if d.user, err = user(ctx, spec.Workspace); err != nil {
 		d.engine.Close()
 		return nil, err
