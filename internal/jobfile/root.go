@@ -59,6 +59,17 @@ func (r *Root) Open(ctx context.Context, name string) (*File, error) {
 	}, func(f *File) { f.f.Close() })
 }
 
+// IsRegular says whether there is a plain file, and not a link to one.
+func (r *Root) IsRegular(ctx context.Context, name string) (bool, error) {
+	return Within(ctx, func() (bool, error) {
+		st, err := r.root.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil && st.Mode().IsRegular(), reason(err)
+	}, nil)
+}
+
 // ReadFile reads a plain file of at most limit bytes.
 func (r *Root) ReadFile(ctx context.Context, name string, limit int64) ([]byte, error) {
 	f, err := r.Open(ctx, name)

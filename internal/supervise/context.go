@@ -2,16 +2,14 @@ package supervise
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"io"
 	"slices"
 	"strings"
 
 	"quire/internal/executor"
 	"quire/internal/gitrepo"
+	"quire/internal/jobfile"
 )
 
 // The bounds on what an image is built of. It is in memory while it is built;
@@ -59,42 +57,40 @@ func commitContext(ctx context.Context, repo *gitrepo.Repo, commit string) ([]ex
 	return c.files, nil
 }
 
-// directoryContext reads a person's checkout.
+// directoryContext reads a person's checkout, in which jobs work.
 func directoryContext(ctx context.Context, top string) ([]executor.ContextFile, error) {
-	root, err := os.OpenRoot(top)
+	root, err := jobfile.OpenRoot(ctx, top)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	if info, err := root.Lstat(contextDir + "/Dockerfile"); errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
-		return nil, nil
-	} else if err != nil {
+	if there, err := root.IsRegular(ctx, contextDir+"/Dockerfile"); err != nil || !there {
 		return nil, err
 	}
 	c := contextReader{ctx: ctx}
-	err = filepath.WalkDir(filepath.Join(top, contextDir), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return err
+	err = root.Walk(ctx, contextDir, checkoutBounds, func(e jobfile.Entry) error {
+		if !e.IsRegular() {
+			return nil
 		}
-		rel, err := filepath.Rel(top, path)
-		if err != nil {
-			return err
-		}
-		return c.add(strings.TrimPrefix(filepath.ToSlash(rel), contextDir+"/"), func() ([]byte, bool, error) {
-			info, err := e.Info()
+		return c.add(e.Name, func() ([]byte, bool, error) {
+			if e.Size() > maxContextBytes {
+				return nil, false, errContextTooLarge
+			}
+			f, err := e.Open(ctx)
 			if err != nil {
 				return nil, false, err
 			}
-			if info.Size() > maxContextBytes {
-				return nil, false, errContextTooLarge
-			}
-			content, err := root.ReadFile(rel)
-			return content, info.Mode()&0o111 != 0, err
+			defer f.Close()
+			content, err := io.ReadAll(io.LimitReader(f, maxContextBytes+1))
+			return content, e.Mode()&0o111 != 0, err
 		})
 	})
 	slices.SortFunc(c.files, func(a, b executor.ContextFile) int { return strings.Compare(a.Path, b.Path) })
 	return c.files, err
 }
+
+// checkoutBounds are how much of .quire is looked at in a checkout.
+var checkoutBounds = jobfile.Bounds{Entries: 100_000, Depth: 200}
 
 var errContextTooLarge = fmt.Errorf("its context, %s, holds more than %d MiB: fetch the rest with RUN, or take it from a base image", contextDir, maxContextBytes>>20)
 

@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +11,9 @@ import (
 
 	"quire/internal/executor"
 	"quire/internal/gitrepo"
+	"quire/pipeline"
+
+	"golang.org/x/sys/unix"
 )
 
 func paths(files []executor.ContextFile) []string {
@@ -78,5 +83,66 @@ func TestImageContextHasBounds(t *testing.T) {
 	}
 	if err := c.add("file", read); err == nil || !strings.Contains(err.Error(), "10000 files") {
 		t.Errorf("more files: %v", err)
+	}
+}
+
+// A checkout is a person's, and jobs work in it: what lies there is of any kind and
+// size.
+func TestWhatACheckoutHoldsHasBounds(t *testing.T) {
+	top := t.TempDir()
+	make := func(name string, size int64) string {
+		t.Helper()
+		path := filepath.Join(top, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("{:x 1}\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if size > 0 { // one hole
+			if err := os.Truncate(path, size); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return path
+	}
+	make(PipelineFile, 0)
+	make(".quire/Dockerfile", 0)
+	make(".quire/lib/good.fnl", 0)
+	make(".quire/lib/notes", 1<<40) // no module
+	make(".quire/lib/large.fnl", gitrepo.MaxFile+1)
+	for _, pipe := range []string{".quire/lib/pipe.fnl", ".quire/pipe"} {
+		if err := unix.Mkfifo(filepath.Join(top, pipe), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source, err := sourceIn(t.Context(), top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _, err := source.Lib("good"); string(text) != "{:x 1}\n" || err != nil {
+		t.Errorf("module good: %q, %v", text, err)
+	}
+	if _, _, err := source.Lib("pipe"); !errors.Is(err, pipeline.ErrNoModule) {
+		t.Errorf("a named pipe as a module: %v", err)
+	}
+	if _, _, err := source.Lib("large"); err == nil || !strings.Contains(err.Error(), ".quire/lib/large.fnl has 8388609 bytes") {
+		t.Errorf("a large module: %v", err)
+	}
+	if _, err := directoryContext(t.Context(), top); !errors.Is(err, errContextTooLarge) {
+		t.Errorf("the context: %v", err)
+	}
+	make(PipelineFile, gitrepo.MaxFile+1)
+	if _, err := sourceIn(t.Context(), top); err == nil || !strings.Contains(err.Error(), "larger than 8 MiB") {
+		t.Errorf("a large pipeline: %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("canceled by the test")
+	cancel(cause)
+	if _, err := sourceIn(ctx, top); !errors.Is(err, cause) {
+		t.Errorf("after the run's end: %v", err)
+	}
+	if _, err := directoryContext(ctx, top); !errors.Is(err, cause) {
+		t.Errorf("the context after the run's end: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/gitrepo"
 	"quire/internal/jobfile"
 	"quire/internal/runlog"
 	"quire/pipeline"
@@ -98,38 +100,53 @@ func checkout(ctx context.Context, dir string) (r event.Run, top string, err err
 	return r, top, nil
 }
 
-// sourceIn is the pipeline of a work tree, with the modules beside it.
-func sourceIn(top string) (pipeline.Source, error) {
-	root, err := os.OpenRoot(top)
+// maxLib bounds the modules of a work tree together, in bytes.
+const maxLib = 64 << 20
+
+// sourceIn is the pipeline of a work tree, with the modules beside it. They are read
+// now and not when they are asked for: a job may change what lies there.
+func sourceIn(ctx context.Context, top string) (pipeline.Source, error) {
+	root, err := jobfile.OpenRoot(ctx, top)
 	if err != nil {
 		return pipeline.Source{}, err
 	}
-	// Read now and not when they are asked for: the root is closed then, and a
-	// job may change what lies in the work tree.
-	lib := map[string][]byte{}
 	defer root.Close()
-	text, err := root.ReadFile(PipelineFile)
+	text, err := root.ReadFile(ctx, PipelineFile, gitrepo.MaxFile)
 	if err != nil {
-		return pipeline.Source{}, fmt.Errorf("read %s: %w", PipelineFile, cause(err))
+		return pipeline.Source{}, fmt.Errorf("read %s: %w", PipelineFile, err)
 	}
-	err = filepath.WalkDir(filepath.Join(top, ".quire", "lib"), func(path string, d os.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return nil // no lib, or none of its files
+	type module struct {
+		text []byte
+		err  error // whoever requires it is told
+	}
+	lib := map[string]module{}
+	left := int64(maxLib)
+	err = root.Walk(ctx, contextDir, checkoutBounds, func(e jobfile.Entry) error {
+		if !e.IsRegular() || !strings.HasPrefix(e.Name, "lib/") || !strings.HasSuffix(e.Name, ".fnl") {
+			return nil
 		}
-		name, err := filepath.Rel(top, path)
+		name := contextDir + "/" + e.Name
+		if limit := min(left, gitrepo.MaxFile); e.Size() > limit {
+			lib[name] = module{err: fmt.Errorf("%s has %d bytes; a module may have %d, and all of a checkout %d", name, e.Size(), gitrepo.MaxFile, maxLib)}
+			return nil
+		}
+		left -= e.Size()
+		f, err := e.Open(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("read %s: %w", name, err)
 		}
-		lib[filepath.ToSlash(name)], err = root.ReadFile(name)
-		return err
+		defer f.Close()
+		text, err := io.ReadAll(io.LimitReader(f, gitrepo.MaxFile))
+		lib[name] = module{text, err}
+		return nil
 	})
-	if err != nil {
-		return pipeline.Source{}, fmt.Errorf("read .quire/lib: %w", err)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return pipeline.Source{}, err
 	}
 	return pipeline.Source{Name: PipelineFile, Text: text, Lib: func(module string) ([]byte, string, error) {
 		for _, file := range pipeline.LibFiles(module) {
-			if text, ok := lib[file]; ok {
-				return text, file, nil
+			if m, there := lib[file]; there {
+				return m.text, file, m.err
 			}
 		}
 		return nil, "", pipeline.ErrNoModule

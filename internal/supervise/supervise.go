@@ -343,7 +343,7 @@ func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.
 func (s *supervision) load(ctx context.Context, repo *gitrepo.Repo, commit string) (*pipeline.Pipeline, error) {
 	source := func() (pipeline.Source, error) { return sourceAt(repo, commit) }
 	if s.local {
-		source = func() (pipeline.Source, error) { return sourceIn(s.workspace) }
+		source = func() (pipeline.Source, error) { return sourceIn(ctx, s.workspace) }
 	}
 	src, err := source()
 	if err != nil {

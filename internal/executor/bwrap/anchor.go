@@ -1,6 +1,7 @@
 package bwrap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"quire/internal/jobfile"
 )
 
 // Where bwrap makes the directories that lead to a mount it follows links, and it
@@ -69,7 +70,7 @@ func (l layout) placeStep(path string) (string, bool) {
 
 // anchored makes the mount points that lie in the run's writable directories, and
 // returns the layout with the mounts that keep them where they are.
-func (l layout) anchored() (layout, error) {
+func (l layout) anchored(ctx context.Context) (layout, error) {
 	var out layout
 	for _, m := range l {
 		around := out.around(m.target)
@@ -80,7 +81,7 @@ func (l layout) anchored() (layout, error) {
 		if around.shared {
 			return nil, fmt.Errorf("%s cannot be shown: it lies in %s, which other runs write to", m.target, around.target)
 		}
-		at, err := around.point(m)
+		at, err := jobfile.Within(ctx, func() (layout, error) { return around.point(m) }, nil)
 		if err != nil {
 			return nil, fmt.Errorf("the sandbox's mount at %s: %w", m.target, err)
 		}
@@ -106,51 +107,44 @@ func (l layout) around(path string) mount {
 // point makes the mount point of m in the directory that w shows, and returns the
 // mounts of the directories on the way over themselves.
 func (w mount) point(m mount) (layout, error) {
-	dir, err := unix.Open(w.source, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := jobfile.Hold(w.source)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: w.source, Err: err}
 	}
-	defer func() { unix.Close(dir) }()
+	defer func() { dir.Close() }()
 	var anchors layout
 	names := strings.Split(strings.TrimPrefix(strings.TrimPrefix(m.target, w.target), "/"), "/")
 	way := ""
 	for _, name := range names[:len(names)-1] {
 		way = filepath.Join(way, name)
-		below, err := subdirectory(dir, name)
+		below, err := dir.MakeDir(name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", way, err)
+			return nil, fmt.Errorf("%s: %w", way, advised(err))
 		}
-		unix.Close(dir)
+		dir.Close()
 		dir = below
 		anchors = append(anchors, mount{target: filepath.Join(w.target, way), kind: writable, source: filepath.Join(w.source, way)})
 	}
 	last := names[len(names)-1]
 	if err := m.makePoint(dir, last); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(way, last), err)
+		return nil, fmt.Errorf("%s: %w", filepath.Join(way, last), advised(err))
 	}
 	return anchors, nil
 }
 
 // makePoint makes what the mount covers, or finds it there.
-func (m mount) makePoint(dir int, name string) error {
+func (m mount) makePoint(dir *jobfile.Node, name string) error {
 	switch {
 	case m.kind == link:
-		if err := unix.Symlinkat(m.source, dir, name); err != nil && !errors.Is(err, unix.EEXIST) {
-			return err
-		}
-		return nil
+		return dir.MakeLink(m.source, name)
 	case m.isFile():
-		fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o644)
-		if err != nil {
-			return noLink(err)
-		}
-		return unix.Close(fd)
+		return dir.MakeFile(name)
 	}
-	below, err := subdirectory(dir, name)
-	if err != nil {
-		return err
+	below, err := dir.MakeDir(name)
+	if err == nil {
+		below.Close()
 	}
-	return unix.Close(below)
+	return err
 }
 
 func (m mount) isFile() bool {
@@ -164,24 +158,10 @@ func (m mount) isFile() bool {
 	return false
 }
 
-// subdirectory opens a directory's directory, making it if there is none. A link is
-// refused, wherever it leads.
-func subdirectory(dir int, name string) (int, error) {
-	if err := unix.Mkdirat(dir, name, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
-		return -1, err
-	}
-	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, noLink(err)
-	}
-	return fd, nil
-}
-
-// noLink says what is wrong with something that is there and is not what was asked
-// for.
-func noLink(err error) error {
-	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-		return errors.New("a file or a symbolic link is in the way, and nothing is mounted behind one: remove it, or choose another path")
+// advised says what to do about something that is there and is not what was asked for.
+func advised(err error) error {
+	if errors.Is(err, jobfile.ErrInTheWay) {
+		return fmt.Errorf("%w, and nothing is mounted behind one: remove it, or choose another path", err)
 	}
 	return err
 }

@@ -116,12 +116,12 @@ func over(ctx context.Context, spec executor.Spec, group *procs.Cgroup) (_ execu
 	if s.repo, err = local.ShowRepository(ctx, spec, filepath.Join(s.private, "repository")); err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
-	base, err := plan(spec, s.repo, s.networked, s.private)
+	base, err := plan(ctx, spec, s.repo, s.networked, s.private)
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
 	// Before the first command: nobody can put anything in the way yet.
-	if _, err := base.anchored(); err != nil {
+	if _, err := base.anchored(ctx); err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
 	s.base, s.layouts = base, map[string]layout{}
@@ -213,7 +213,7 @@ func (s *sandbox) layout(ctx context.Context, env []string) (layout, error) {
 		l = append(l, mount{target: home, kind: writable, source: own})
 	}
 	l = append(l, l.covers(slices.Concat(s.spec.Hidden, s.hidden))...)
-	if l, err = l.sorted().anchored(); err != nil {
+	if l, err = l.sorted().anchored(ctx); err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
 	s.layouts[home] = l

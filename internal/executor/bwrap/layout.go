@@ -2,6 +2,7 @@ package bwrap
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -76,7 +77,7 @@ var shown = []string{
 }
 
 // plan lays out a run's sandbox, but for the home directory.
-func plan(spec executor.Spec, repo *local.Repository, networked bool, private string) (layout, error) {
+func plan(ctx context.Context, spec executor.Spec, repo *local.Repository, networked bool, private string) (layout, error) {
 	var l layout
 	if spec.Rootfs != "" {
 		l = append(l, mount{target: "/", kind: writable, source: overlayRoot(private), look: spec.Rootfs, fresh: true})
@@ -92,7 +93,11 @@ func plan(spec executor.Spec, repo *local.Repository, networked bool, private st
 		mount{target: "/dev", kind: devices},
 		mount{target: "/tmp", kind: writable, source: filepath.Join(private, "tmp")},
 	)
-	for _, b := range append(local.Alternates(spec.GitDir), repo.Binds()...) {
+	borrowed, err := local.Alternates(ctx, spec.GitDir)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range append(borrowed, repo.Binds()...) {
 		l = append(l, mount{target: b.Target, kind: readOnly, source: b.Source})
 	}
 	l = append(l, mount{target: spec.Workspace, kind: writable, source: spec.Workspace}).sorted()

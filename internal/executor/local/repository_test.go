@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -191,9 +192,39 @@ func TestAlternatesAreObjectDirectories(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := local.Alternates(filepath.Join(top, "r.git"))
+	got, err := local.Alternates(t.Context(), filepath.Join(top, "r.git"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := []local.Bind{{other, other}, {third, third}, {third, linked}}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// Whoever owns a repository decides what its lists of alternates are.
+func TestListsOfAlternatesHaveBounds(t *testing.T) {
+	top := t.TempDir()
+	list := filepath.Join(top, "r.git", "objects", "info", "alternates")
+	if err := os.MkdirAll(filepath.Dir(list), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(list, 0o644); err != nil { // nobody writes to it
+		t.Fatal(err)
+	}
+	if got, err := local.Alternates(t.Context(), filepath.Join(top, "r.git")); got != nil || err != nil {
+		t.Errorf("a named pipe: %v, %v", got, err)
+	}
+	// Ten lines that lead back make a hundred thousand directories.
+	for text, want := range map[string]string{
+		strings.Repeat("../objects\n", 10): "borrows from more than",
+		strings.Repeat("\n", 1<<20):        "is larger than",
+	} {
+		if err := errors.Join(os.Remove(list), os.WriteFile(list, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := local.Alternates(t.Context(), filepath.Join(top, "r.git")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, %v; want %q", got, err, want)
+		}
 	}
 }
