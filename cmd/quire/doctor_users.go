@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,6 +108,10 @@ func (e *exam) byRunner(repos []string) (mine subject, others []subject) {
 	usual := config.Find()
 	for _, path := range repos {
 		repo, err := install.Find(path)
+		if errors.Is(err, fs.ErrPermission) {
+			e.bad("push", "", "a push to %s by %s is not recorded: %v", path, e.me, err)
+			continue
+		}
 		if err != nil {
 			mine.repos = append(mine.repos, path) // the look at its hook says what is wrong
 			continue

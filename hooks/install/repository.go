@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +42,9 @@ func Find(path string) (Repo, error) {
 		}
 		abs = filepath.Dir(abs) // the .git file of a worktree or submodule
 	}
+	if errors.Is(syscall.Access(filepath.Join(abs, "HEAD"), 4 /* R_OK */), fs.ErrPermission) {
+		return Repo{}, closed(abs)
+	}
 	out, err := git(abs, "rev-parse", "--path-format=absolute", "--git-common-dir", "--git-path", "hooks")
 	if err != nil {
 		return Repo{}, fmt.Errorf("%s is not a git repository: %w", path, err)
@@ -64,6 +68,16 @@ func Find(path string) (Repo, error) {
 		}
 	}
 	return r, nil
+}
+
+// closed is the error of a repository that this process's user may not look into.
+func closed(dir string) error {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("find repository: %w", err)
+	}
+	owner, _ := account.ByUID(int(st.Sys().(*syscall.Stat_t).Uid)) // one without an entry is named by number
+	return fmt.Errorf("%s belongs to %s; become that user or root: %s may not look into it: %w", dir, owner, account.Self(), fs.ErrPermission)
 }
 
 // Hooked reports whether pushes to the repository call our hook, and it does not

@@ -157,7 +157,7 @@ func (r *Repo) ResolveRef(name string) (oid string, found bool, err error) {
 		// rev-parse would take more than a name (main^{tree}, main:file, a..b), and
 		// direct opens a file of that name.
 		if why := unusableName(strings.TrimPrefix(name, "refs/")); why != "" {
-			return "", false, fmt.Errorf("resolve ref %q: git takes no such name: %s", name, why)
+			return "", false, fmt.Errorf("resolve ref %q: %w: %s", name, ErrRefName, why)
 		}
 	}
 	r.mu.Lock()
@@ -171,6 +171,9 @@ func (r *Repo) ResolveRef(name string) (oid string, found bool, err error) {
 	}
 	return oid, found, nil
 }
+
+// ErrRefName is the error of a name that git gives to no ref.
+var ErrRefName = errors.New("git takes no such name")
 
 // Refs lists the refs whose full names start with prefix ("refs/" for all),
 // sorted by name, at most MaxRefs. Symbolic refs below refs/ are shown as what

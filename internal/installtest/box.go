@@ -12,8 +12,8 @@ import (
 )
 
 // Box is a machine with users of its own, for tests that run as root: a mount
-// namespace in which /etc and /var/lib are this machine's with changes
-// that nobody else sees.
+// namespace in which /etc is this machine's with changes that nobody else sees,
+// and /var/lib and /run are its own.
 type Box struct {
 	Dir   string
 	Users map[string]User
@@ -34,11 +34,9 @@ func Open(dir string, users ...User) (*Box, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("only root can make users")
 	}
-	for _, part := range []string{"etc", "var-lib"} {
-		for _, d := range []string{part, part + ".work"} {
-			if err := os.MkdirAll(filepath.Join(dir, ".box", d), 0o755); err != nil {
-				return nil, err
-			}
+	for _, part := range []string{"etc", "etc.work", "var-lib", "run"} {
+		if err := os.MkdirAll(filepath.Join(dir, ".box", part), 0o755); err != nil {
+			return nil, err
 		}
 	}
 	passwd, err := os.ReadFile("/etc/passwd")
@@ -92,12 +90,10 @@ func (b *Box) VarLib(name string) string { return filepath.Join(b.Dir, ".box", "
 // Command is a program that a user of the box, or root, starts there, with an
 // environment of nothing but what that user has and env.
 func (b *Box) Command(user string, umask int, env []string, program string, args ...string) *exec.Cmd {
-	mounts := ""
-	for part, at := range map[string]string{"etc": "/etc", "var-lib": "/var/lib"} {
-		mounts += fmt.Sprintf("mount -t overlay none -o lowerdir=%[1]s,upperdir=%[2]s/%[3]s,workdir=%[2]s/%[3]s.work %[1]s && ",
-			at, filepath.Join(b.Dir, ".box"), part)
-	}
-	mounts += fmt.Sprintf("umask %03o && exec \"$@\"", umask)
+	// Not an overlay where state is kept: each command mounts its own, and they
+	// would not see each other's locks.
+	mounts := fmt.Sprintf("mount -t overlay none -o lowerdir=/etc,upperdir=%[1]s/etc,workdir=%[1]s/etc.work /etc && "+
+		"mount --bind %[1]s/var-lib /var/lib && mount --bind %[1]s/run /run && umask %03[2]o && exec \"$@\"", filepath.Join(b.Dir, ".box"), umask)
 	argv := []string{"--mount", "--propagation", "private", "sh", "-c", mounts, "box"}
 	home := "/root"
 	if u, ok := b.Users[user]; ok {

@@ -12,6 +12,8 @@ import (
 	"quire/internal/account"
 	"quire/internal/event"
 	"quire/internal/gitrepo"
+
+	"golang.org/x/sys/unix"
 )
 
 // Refusal is why a push is not taken, as a sentence for the pusher. Its cause
@@ -34,7 +36,8 @@ type Checker struct {
 // repository confirms. An error that is a *Refusal is final.
 //
 // What a ref moved from is the pusher's word, and believed if there is such an
-// object: it decides which files count as changed, and nothing of who may what.
+// object that can be read: it decides which files count as changed, and nothing of
+// who may what.
 //
 // A ref that has moved on since is left out: whoever moved it reports that, or
 // the worker finds it.
@@ -61,28 +64,55 @@ func (c Checker) Check(ctx context.Context, claimed event.Push, by account.Accou
 	p := claimed
 	p.Pusher, p.Updates = by.String(), nil
 	p.Recovered, p.MadeBy, p.Dropped = false, "", false
-	named := map[string]bool{}
+	named, unread := map[string]bool{}, ""
 	for _, u := range claimed.Updates {
 		if named[u.Ref] {
 			continue // git moves a ref once in a push
 		}
 		named[u.Ref] = true
 		moved, err := confirmed(repo, u)
-		if err != nil {
+		switch {
+		case errors.Is(err, gitrepo.ErrRefName):
+			continue // so it is nowhere
+		case err != nil:
 			return event.Push{}, err
-		}
-		if !moved {
+		case !moved:
+			unread = orElse(unread, closed(gitDir, u.Ref, by))
 			continue
 		}
-		if _, err := repo.Commit(u.Old); errors.Is(err, gitrepo.ErrNotFound) {
+		if _, err := repo.Commit(u.Old); ctx.Err() != nil {
+			return event.Push{}, context.Cause(ctx)
+		} else if err != nil {
 			u.Old = strings.Repeat("0", len(u.New)) // it was pruned, or never there
 		}
 		p.Updates = append(p.Updates, u)
+	}
+	if len(p.Updates) == 0 && unread != "" {
+		return event.Push{}, refuse("%s", unread)
 	}
 	if len(p.Updates) == 0 {
 		return event.Push{}, refuse("none of the %d refs stands where this push says it moved to", len(claimed.Updates))
 	}
 	return p, nil
+}
+
+// closed says what keeps the runner from reading a ref that the pusher's git wrote;
+// "" if nothing does. git gives files to who pushes, with that user's mask, unless
+// the repository is shared (core.sharedRepository).
+func closed(gitDir, ref string, by account.Account) string {
+	path := filepath.Join(gitDir, ref)
+	if !errors.Is(unix.Access(path, unix.R_OK), unix.EACCES) {
+		return ""
+	}
+	return fmt.Sprintf("%[1]s cannot read %[2]s, which git wrote as %[3]s, whose umask keeps others out; mend it as root: chown -R %[1]s %[4]s; then push as %[1]s, or with core.sharedRepository set",
+		account.Self(), path, by, gitDir)
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
 }
 
 // confirmed reports whether the ref stands where the update says.

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,8 @@ type TakenPush struct{ ID, Pusher string }
 
 // Take takes in the pushes that were dropped for a repository, up to its bounds.
 // A file is removed when its push is in the spool, or when it can never be one.
-// An error means that nothing can be said of the rest.
+// What fails otherwise stays, for the next call, and is told; it keeps nothing
+// else waiting.
 //
 // Every user's files get their turn: each call reads on in the directory where
 // the one before stopped, and looks at one file of each owner, then at the next
@@ -90,10 +92,11 @@ func (d *Drops) Take(ctx context.Context, gitDir string) (t Taken, err error) {
 	defer func() { t.More = pass.over || !whole }()
 	end := time.Now().Add(maxTime)
 	accounts, taken := map[int]account.Account{}, map[int]int{}
+	var failed error
 	for name, first := range files.all() {
-		if !first && time.Now().After(end) {
+		if ctx.Err() != nil || !first && time.Now().After(end) {
 			pass.over = true
-			return t, nil
+			break
 		}
 		f, uid, gid, err := openDropped(dir, name)
 		if err == nil && taken[uid] >= maxOfUser {
@@ -124,13 +127,14 @@ func (d *Drops) Take(ctx context.Context, gitDir string) (t Taken, err error) {
 		case errors.Is(err, os.ErrNotExist):
 			continue
 		default:
-			return t, err // the disk is full, say: the file stays
+			failed = cmp.Or(failed, err) // the disk is full, say
+			continue
 		}
 		if err := remove(dir, name); err != nil {
-			return t, err
+			failed = cmp.Or(failed, err)
 		}
 	}
-	return t, nil
+	return t, failed
 }
 
 // open opens the repository's drop directory, or goes on with the pass through

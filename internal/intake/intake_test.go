@@ -281,6 +281,11 @@ func TestHostileFilesInTheDropDirectoryAreRefusedAndRemoved(t *testing.T) {
 			p.Updates[0].New = strings.Repeat("1", 40)
 			f.drop(member, p)
 		}, "none of the 1 refs"},
+		"a name that is no ref's": {func(f *fixture) {
+			p := f.push()
+			p.Updates[0].Ref = "refs/heads/../../../../etc/passwd"
+			f.drop(member, p)
+		}, "none of the 1 refs"},
 		"another repository": {func(f *fixture) {
 			p := f.push()
 			p.GitDir = other
@@ -346,6 +351,28 @@ func TestAFullDirectoryInTheDropDirectoryHoldsNothingUp(t *testing.T) {
 	}
 	if got := f.spooled(); len(got) != 1 {
 		t.Errorf("the spool holds %+v, want the one push", got)
+	}
+}
+
+// What cannot be looked at stays, and keeps nothing else waiting.
+func TestADroppedPushThatFailsHoldsNothingUp(t *testing.T) {
+	f := newFixture(t)
+	for range 10 {
+		f.drop(member, f.push())
+	}
+	calls := 0
+	f.drops.Check.Runs = func(string) (bool, error) {
+		if calls++; calls%2 == 1 {
+			return false, errors.New("the disk does not answer")
+		}
+		return true, nil
+	}
+	got, err := f.drops.Take(t.Context(), f.gitDir)
+	if err == nil || !strings.Contains(err.Error(), "does not answer") || len(got.Pushes) != 5 {
+		t.Errorf("%d pushes are taken, %v", len(got.Pushes), err)
+	}
+	if left, _ := os.ReadDir(DropDir(f.gitDir)); len(left) != 5 {
+		t.Errorf("%d files are left", len(left))
 	}
 }
 
