@@ -11,33 +11,34 @@ import (
 
 // CheckCommand refuses what no kernel can carry, and what would be another thing
 // on the way to the command than it is here. Every executor calls it first,
-// whoever has checked the command before.
+// whoever has checked the command before. What an error quotes is whole: it is masked
+// before it is cut, and that is not here.
 func CheckCommand(c Command) error {
 	if len(c.Argv) == 0 {
 		return errors.New("an empty command")
 	}
-	for _, s := range c.Argv {
-		if err := checked.Argument(s); err != nil {
-			return fmt.Errorf("%q: not an argument: %w", clip(s), err)
+	for i, s := range c.Argv {
+		if err := checked.Argument(s); err != nil { // which is not quoted: it can have megabytes, and must not be cut here
+			return fmt.Errorf("word %d of the command: %w", i+1, err)
 		}
 	}
 	for _, s := range c.Env {
 		if err := checked.Variable(s); err != nil {
 			name, _, _ := strings.Cut(s, "=")
-			return fmt.Errorf("environment variable %q: %w", clip(name), err)
+			return fmt.Errorf("environment variable %q: %w", name, err)
 		}
 	}
 	if err := checked.CommandSize(c.Argv, c.Env); err != nil {
-		return fmt.Errorf("%s: %w", clip(c.Argv[0]), err)
+		return fmt.Errorf("%s: %w", c.Argv[0], err)
 	}
 	if c.Dir != "" {
 		if err := checked.Path(c.Dir); err != nil {
-			return fmt.Errorf("working directory %q: %w", clip(c.Dir), err)
+			return fmt.Errorf("working directory %q: %w", c.Dir, err)
 		}
 	}
 	if c.Image != "" {
 		if _, err := checked.NewImage(c.Image); err != nil {
-			return fmt.Errorf("image %q: %w", clip(c.Image), err)
+			return fmt.Errorf("image %q: %w", c.Image, err)
 		}
 	}
 	return nil
@@ -54,10 +55,10 @@ func Check(s Spec) error {
 			continue
 		}
 		if !filepath.IsAbs(path) || filepath.Clean(path) != path {
-			return fmt.Errorf("the %s %q is no clean absolute path", what, clip(path))
+			return fmt.Errorf("the %s %q is no clean absolute path", what, path)
 		}
 		if err := checked.Bytes(path, checked.MaxPath); err != nil {
-			return fmt.Errorf("the %s %q: %w", what, clip(path), err)
+			return fmt.Errorf("the %s %q: %w", what, path, err)
 		}
 	}
 	for _, image := range []string{s.Image, s.DefaultImage} {
@@ -65,12 +66,12 @@ func Check(s Spec) error {
 			continue
 		}
 		if _, err := checked.NewImage(image); err != nil {
-			return fmt.Errorf("image %q: %w", clip(image), err)
+			return fmt.Errorf("image %q: %w", image, err)
 		}
 	}
 	if s.Network != "" {
 		if err := checked.Line(s.Network, checked.MaxName); err != nil {
-			return fmt.Errorf("network %q: %w", clip(s.Network), err)
+			return fmt.Errorf("network %q: %w", s.Network, err)
 		}
 	}
 	if err := checkMounts(s); err != nil {
@@ -83,7 +84,7 @@ func checkServices(services []Service) error {
 	taken := map[string]bool{}
 	for _, v := range services {
 		if _, err := checked.NewHost(v.Name); err != nil {
-			return fmt.Errorf("service %q: its name: %w", clip(v.Name), err)
+			return fmt.Errorf("service %q: its name: %w", v.Name, err)
 		}
 		if name := strings.ToLower(v.Name); taken[name] {
 			return fmt.Errorf("service %s: two services have that name", v.Name)
@@ -91,7 +92,7 @@ func checkServices(services []Service) error {
 			taken[name] = true
 		}
 		if _, err := checked.NewImage(v.Image); err != nil {
-			return fmt.Errorf("service %s: image %q: %w", v.Name, clip(v.Image), err)
+			return fmt.Errorf("service %s: image %q: %w", v.Name, v.Image, err)
 		}
 		for _, argv := range [][]string{v.Argv, v.Ready} {
 			if len(argv) == 0 {
@@ -117,17 +118,17 @@ func checkMounts(s Spec) error {
 	var taken []string
 	for _, m := range s.Mounts {
 		if !filepath.IsAbs(m.Source) {
-			return fmt.Errorf("mount of %q: its source is no absolute path", clip(m.Source))
+			return fmt.Errorf("mount of %q: its source is no absolute path", m.Source)
 		}
 		if err := checked.Bytes(m.Source, checked.MaxPath); err != nil {
-			return fmt.Errorf("mount of %q: %w", clip(m.Source), err)
+			return fmt.Errorf("mount of %q: %w", m.Source, err)
 		}
 		if err := checkTarget(m.Target, s); err != nil {
-			return fmt.Errorf("mount at %q: %w", clip(m.Target), err)
+			return fmt.Errorf("mount at %q: %w", m.Target, err)
 		}
 		for _, t := range taken {
 			if checked.Inside(m.Target, t) || checked.Inside(t, m.Target) {
-				return fmt.Errorf("mount at %q: it and the one at %s lie in one another", clip(m.Target), t)
+				return fmt.Errorf("mount at %q: it and the one at %s lie in one another", m.Target, t)
 			}
 		}
 		taken = append(taken, m.Target)
@@ -159,11 +160,4 @@ func checkTarget(target string, s Spec) error {
 		}
 	}
 	return nil
-}
-
-func clip(s string) string {
-	if len(s) > 60 {
-		return s[:60] + "…"
-	}
-	return s
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"quire/internal/checked"
 	"quire/internal/event"
 )
 
@@ -152,16 +153,17 @@ func (r Report) headline() string {
 	if r.Run.State == event.RunSucceeded && r.Before == event.RunFailed {
 		state = "fixed"
 	}
-	return fmt.Sprintf("%s %s: %s (run %d, %s)", event.RepoName(r.Run.GitDir), event.ShortRef(r.Run.Ref), state, r.Run.Number, event.ShortOID(r.Run.New))
+	return checked.OneLine(fmt.Sprintf("%s %s: %s (run %d, %s)", event.RepoName(r.Run.GitDir), event.ShortRef(r.Run.Ref), state, r.Run.Number, event.ShortOID(r.Run.New)))
 }
 
-// text is the report as a mail's body.
+// text is the report as a mail's body. What other people wrote is a part of a line
+// there as anywhere: it makes no line of its own, and none reads as another.
 func (r Report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", r.headline())
-	fmt.Fprintf(&b, "repository  %s\nref         %s\ncommit      %s\npushed by   %s\n", r.Run.GitDir, r.Run.Ref, r.Run.New, r.Run.Pusher)
+	fmt.Fprintf(&b, "repository  %s\nref         %s\ncommit      %s\npushed by   %s\n", checked.OneLine(r.Run.GitDir), checked.OneLine(r.Run.Ref), r.Run.New, checked.OneLine(r.Run.Pusher))
 	if !r.Run.Reason.IsZero() {
-		fmt.Fprintf(&b, "reason      %s\n", r.Run.Reason)
+		fmt.Fprintf(&b, "reason      %s\n", r.Run.Reason.Plain())
 	}
 	if r.After != "" {
 		fmt.Fprintf(&b, "afterwards  %s\n", r.After)
@@ -171,7 +173,7 @@ func (r Report) text() string {
 	}
 	b.WriteByte('\n')
 	for _, j := range r.Jobs {
-		fmt.Fprintf(&b, "%-10s %s  %.1fs  %s\n", j.State, j.ID, j.Duration.Seconds(), j.Reason)
+		fmt.Fprintf(&b, "%-10s %s  %.1fs  %s\n", j.State, checked.OneLine(j.ID), j.Duration.Seconds(), j.Reason.Plain())
 	}
 	fmt.Fprintf(&b, "\nIts output: quire log %d\n", r.Run.Number)
 	return b.String()

@@ -175,3 +175,15 @@ func TestAMirrorsTroubleGoesToThoseWhoAskedForIt(t *testing.T) {
 		t.Errorf("delivered %q", got)
 	}
 }
+
+// Whoever names a branch or a job writes no line of a mail, and nothing that a
+// terminal obeys.
+func TestAMailsBodyHasOthersTextInItsLines(t *testing.T) {
+	r := report(event.RunFailed, "")
+	r.Run.Ref, r.Run.Pusher = "refs/heads/a\nreason      none\u202e", "ann\x1b[2J"
+	r.Run.Reason = masked.Const("bad\r\n\x1b]0;t\x07 \u202eend")
+	text := r.text()
+	if strings.ContainsAny(text, "\x1b\x07\r\u202e") || strings.Count(text, "\nreason ") != 1 {
+		t.Errorf("%q", text)
+	}
+}

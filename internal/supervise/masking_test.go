@@ -85,6 +85,10 @@ func TestNothingIsCutBeforeItIsMasked(t *testing.T) {
 		{"a file that is not there", `(runtime.read-file (.. "none/" s))`},
 		{"the output of another job", `(runtime.jobs (.. (string.rep "x" 100) s))`},
 		{"a signal of one's own", `{:exit 1 :signal (.. (string.rep "x" 40) s)}`},
+		{"a script whose first line is cut", `(runtime.write-file "x.sh" (.. "#!/" (string.rep "x" 230) s "\n")) (runtime.run "chmod +x x.sh") (runtime.run ["./x.sh"])`},
+		{"an argument that is none", `(runtime.run ["true" (.. (string.rep "x" 35) s "\000")])`},
+		{"a directory that is none", `(runtime.run "true" {:cwd (.. (string.rep "x" 35) s "\000")})`},
+		{"a variable that is none", `(runtime.run "true" {:env {(.. (string.rep "x" 35) s "\000") "1"}})`},
 		{"a value that is no output", `{(.. (string.rep "x" 40) s) (fn [])}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

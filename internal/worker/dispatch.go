@@ -105,8 +105,16 @@ func (w *worker) start(ctx context.Context, r event.Run) {
 		return
 	}
 	defer null.Close()
+	said, err := crashPipe(os.Stderr)
+	if err != nil {
+		note.again()
+		w.tell("start the supervisor of run "+strconv.FormatInt(r.Number, 10), err)
+		w.failed(r.ID)
+		return
+	}
+	defer said.Close()
 	p, err := os.StartProcess(w.Quire, []string{w.Quire, "supervise", r.ID}, &os.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []*os.File{null, null, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: os.Environ(), Files: []*os.File{null, null, said}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
 		note.again()

@@ -206,14 +206,21 @@ func refused(ctx context.Context, argv, env []string, path string, err error) er
 	return fmt.Errorf("%s: %w", name, reason(err))
 }
 
+// maxFirstLine is what Linux reads of a script's first line (BINPRM_BUF_SIZE).
+const maxFirstLine = 256
+
 // Interpreter is what the first line of a script names; "" if it is none, or
-// cannot be read.
+// cannot be read. Of a name that is cut off there is none: the rest could be that
+// of a secret, which is not known by its half.
 func Interpreter(n *jobfile.Node) string {
-	line, err := n.Head(256)
+	head, err := n.Head(maxFirstLine)
 	if err != nil {
 		return ""
 	}
-	line, _, _ = bytes.Cut(line, []byte("\n"))
+	line, _, ended := bytes.Cut(head, []byte("\n"))
+	if !ended && len(head) == maxFirstLine {
+		line = line[:max(0, bytes.LastIndexAny(line, " \t"))]
+	}
 	rest, found := bytes.CutPrefix(line, []byte("#!"))
 	if !found {
 		return ""
