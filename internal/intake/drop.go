@@ -182,5 +182,5 @@ func (d *Drops) record(ctx context.Context, f *os.File, gitDir string, by accoun
 	if claimed.GitDir != gitDir {
 		return event.Push{}, refuse("it is a push to %q, not to this repository", claimed.GitDir)
 	}
-	return record(ctx, d.Check, d.Spool, claimed, by)
+	return record(ctx, d.Check, d.Spool, claimed, by, true)
 }

@@ -245,7 +245,7 @@ func TestADroppedPushOfAMemberIsRecordedUnderHisName(t *testing.T) {
 	f.drop(member, f.push())
 	f.take()
 	got := f.spooled()
-	if len(got) != 1 || got[0].Pusher != fmt.Sprintf("user %d", member) || got[0].Updates[0].New != f.oid {
+	if len(got) != 1 || got[0].Pusher != fmt.Sprintf("user %d", member) || got[0].Updates[0].New != f.oid || !got[0].Dropped {
 		t.Fatalf("the spool holds %+v, want one push by user %d", got, member)
 	}
 	if left, _ := os.ReadDir(DropDir(f.gitDir)); len(left) != 0 {

@@ -170,19 +170,19 @@ func (s *Server) take(ctx context.Context, c *net.UnixConn, by account.Account) 
 	if err != nil {
 		return event.Push{}, refuse("what was handed over is no push: %v", err)
 	}
-	return record(ctx, s.Check, s.Spool, claimed, by)
+	return record(ctx, s.Check, s.Spool, claimed, by, false)
 }
 
 // record checks a push and puts it into the spool, under an id of its own: one
 // that the pusher chose could be another push's. It is made of the pusher and
 // the id that the hook gave, so that a push which comes twice, over the socket
 // and, since the answer was lost, by the drop directory, is one push.
-func record(ctx context.Context, check Checker, to spool.Dir, claimed event.Push, by account.Account) (event.Push, error) {
+func record(ctx context.Context, check Checker, to spool.Dir, claimed event.Push, by account.Account, dropped bool) (event.Push, error) {
 	p, err := check.Check(ctx, claimed, by)
 	if err != nil {
 		return p, err
 	}
-	p.At = time.Now()
+	p.At, p.Dropped = time.Now(), dropped
 	p.ID = ownID(claimed.ID, by.UID, p.At)
 	return p, to.Write(p)
 }

@@ -122,7 +122,11 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 	if err != nil {
 		return err
 	}
-	taken, err := w.store.TakePush(ctx, p, plan.runs, runlog.FewNotes(plan.notes), time.Now())
+	news, about, err := w.untold(ctx, p)
+	if err != nil {
+		return err
+	}
+	taken, err := w.store.TakePush(ctx, p, plan.runs, runlog.FewNotes(append(news, plan.notes...)), time.Now())
 	if err != nil {
 		return err
 	}
@@ -135,6 +139,11 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 	}
 	if err := w.answer(taken, answer); err != nil {
 		return err
+	}
+	if len(about) > 0 { // after the answer: to be told twice is better than never
+		if err := w.store.Told(ctx, about); err != nil {
+			return err
+		}
 	}
 	event.Reached(event.StepAnswered)
 	for _, d := range taken.Displaced {
