@@ -125,8 +125,13 @@ func (k *Keeper) audit(ctx context.Context, t store.MirrorTarget) {
 	n := Notice{GitDir: t.GitDir}
 	req := k.request(t)
 	n.Target = req.Target.Name
-	if n.Err = k.missed(ctx, t); n.Err == nil {
+	broken, err := k.missed(ctx, t)
+	if n.Err = err; n.Err == nil {
 		n.Drift, n.Err = k.engine.Audit(ctx, req)
+	}
+	if n.Err == nil && broken != nil {
+		n.Err = &TargetError{Target: n.Target, Class: ClassBroken, Detail: noRedactor.Mask("nothing is deleted there: " + broken.Error()),
+			Advice: advice[ClassBroken]}
 	}
 	if ctx.Err() != nil {
 		return
@@ -173,17 +178,18 @@ func endsSoon(expires, now time.Time) bool {
 }
 
 // missed owes the refs of standing orders that are not as the ledger wants them.
-func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) error {
+// broken says which refs cannot be read here.
+func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) (broken, err error) {
 	target, orders := k.standing(t.GitDir, t.URL)
 	for _, o := range orders {
 		seq := event.NewID(k.engine.now())
-		here, _, err := o.state(ctx, t.GitDir) // nothing is deleted for what is missing
-		if err != nil {
-			return err
+		var here map[string]string
+		if here, broken, err = o.state(ctx, t.GitDir); err != nil { // nothing is deleted for what is missing
+			return nil, err
 		}
 		rows, err := k.engine.rows(ctx, t.GitDir, t.URL)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var wants []Want
 		for _, ref := range slices.Sorted(maps.Keys(here)) {
@@ -194,9 +200,9 @@ func (k *Keeper) missed(ctx context.Context, t store.MirrorTarget) error {
 		}
 		if len(wants) > 0 {
 			if err := k.engine.owe(ctx, t.GitDir, target, wants, seq); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return broken, nil
 }

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,9 @@ func TestADamagedRefDeletesNothingThere(t *testing.T) {
 		},
 		"symref": func(_ *testing.T, file string) error {
 			return os.WriteFile(file, []byte("ref: refs/heads/none\n"), 0o644)
+		},
+		"packed": func(t *testing.T, file string) error { // and the ref was in there
+			return errors.Join(os.Remove(file), os.WriteFile(filepath.Join(filepath.Dir(file), "..", "..", "packed-refs"), nil, 0o644))
 		},
 		"dangling": func(_ *testing.T, file string) error { os.Remove(file); return os.Symlink("/none", file) },
 	} {
@@ -50,10 +54,67 @@ func TestADamagedRefDeletesNothingThere(t *testing.T) {
 				w.wantThere("refs/heads/main", two)
 				w.wantThere("refs/heads/b1", good)
 				w.wantThere("refs/heads/gone", gone)
+				if rep.OK() {
+					t.Errorf("it is called in step:\n%s", rep)
+				}
+				if name == "packed" {
+					file = filepath.Join(w.src, "packed-refs")
+				}
 				if !strings.Contains(rep.String(), file) {
 					t.Errorf("the report does not name the file %s:\n%s", file, rep)
 				}
 			})
 		}
+	}
+}
+
+// The daily look names the file to the operator, once, and status is red until it is
+// mended; what can be read is looked at all the same.
+func TestTheDailyLookNamesADamagedRef(t *testing.T) {
+	w := newWorld(t)
+	one := w.commit("refs/heads/main", "one")
+	good := w.commit("refs/heads/b1", "good")
+	req := w.request(Want{"refs/heads/main", one}, Want{"refs/heads/b1", good})
+	req.Target = w.order().Target
+	w.deliver(req)
+	file := filepath.Join(w.src, "refs", "heads", "b1")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k := NewKeeper(w.engine, KeeperOptions{Orders: []Order{w.order()},
+		Secret: func(context.Context, string, string) (secret.Value, error) { return secret.NewValue(token), nil }})
+	look := func() (n Notice) {
+		t.Helper()
+		k.Tell = func(told Notice) { n = told }
+		list, err := w.store.Targets(context.Background(), "", "")
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		k.audit(context.Background(), list[0])
+		return n
+	}
+	red := func() bool {
+		t.Helper()
+		list, err := w.engine.Status(context.Background(), "", []Order{w.order()})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		return list[0].Drift()
+	}
+	n := look()
+	var why *TargetError
+	if !errors.As(n.Err, &why) || why.Class != ClassBroken || !strings.Contains(why.Detail.String(), file) || n.Again || !red() {
+		t.Errorf("%+v, not in step: %v", n, red())
+	}
+	if n := look(); !n.Again {
+		t.Errorf("it is told again: %+v", n)
+	}
+	w.wantThere("refs/heads/b1", good)
+	if err := os.Remove(file); err != nil { // git replaces no broken one
+		t.Fatal(err)
+	}
+	git(t, w.src, "update-ref", "refs/heads/b1", good)
+	if n := look(); n.Err != nil || red() {
+		t.Errorf("mended: %+v, not in step: %v", n, red())
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"quire/internal/event"
+	"quire/internal/gitrepo"
 	"quire/internal/secret"
 	"quire/internal/secret/masked"
 	"quire/internal/store"
@@ -72,10 +74,25 @@ func (e *Engine) Sync(ctx context.Context, req SyncRequest) (Report, error) {
 		slices.SortFunc(d.Refs, func(a, b Want) int { return strings.Compare(a.Ref, b.Ref) })
 		rep, err = e.Deliver(ctx, d)
 	}
-	if broken != nil {
-		rep.Warnings = append(rep.Warnings, noRedactor.Mask("nothing is deleted there: "+broken.Error()))
+	return damaged(rep, req.Order, broken), err
+}
+
+// damaged adds to a report what cannot be read here: the copy is not in step with it,
+// and nothing was deleted.
+func damaged(rep Report, o Order, broken error) Report {
+	if broken == nil {
+		return rep
 	}
-	return rep, err
+	rep.Warnings = append(rep.Warnings, noRedactor.Mask("nothing is deleted there: "+broken.Error()))
+	refs, _ := gitrepo.Broken(broken)
+	for _, name := range slices.Sorted(maps.Keys(refs)) {
+		if r := refs[name]; o.Takes(name) || name == "refs/" { // which is all of them
+			rep.Results = append(rep.Results, Result{Ref: name, Status: Refused, Class: ClassBroken,
+				Detail: noRedactor.Mask("it cannot be read here: " + strings.TrimSpace(r.File+" "+r.Why)),
+				Advice: "Remove the file, and then push the ref again or write it with git update-ref, which both refuse to replace it."})
+		}
+	}
+	return rep
 }
 
 // survey is what a target has.

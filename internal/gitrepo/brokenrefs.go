@@ -32,7 +32,7 @@ func (e *BrokenRefsError) Error() string {
 	if n := len(e.Refs) - 1; n > 0 {
 		text += fmt.Sprintf(" (and %d more such refs)", n)
 	}
-	return text + "; push it again, or write it with git update-ref, or remove the file"
+	return text + "; remove the file, and then push the ref again or write it with git update-ref, which both refuse to replace it"
 }
 
 // Broken are the refs that a listing lacks because they cannot be read, by name;
@@ -51,7 +51,9 @@ func Broken(err error) (refs map[string]BrokenRef, ok bool) {
 
 // brokenRefs makes the error of a listing; nil if nothing is broken.
 func brokenRefs(refs []BrokenRef, prefix string) error {
-	refs = slices.DeleteFunc(refs, func(r BrokenRef) bool { return !strings.HasPrefix(r.Name, prefix) })
+	refs = slices.DeleteFunc(refs, func(r BrokenRef) bool {
+		return !strings.HasPrefix(r.Name, prefix) && !strings.HasPrefix(prefix, r.Name)
+	})
 	if len(refs) == 0 {
 		return nil
 	}
@@ -167,6 +169,16 @@ func brokenRef(gitDir, name, why string) BrokenRef {
 
 func packedZero(gitDir, name string) BrokenRef {
 	return BrokenRef{Name: name, File: filepath.Join(gitDir, "packed-refs"), Why: "holds only zeros for it"}
+}
+
+// emptyPacked is a file of packed refs that a power cut emptied: git itself leaves at
+// least a heading in it, and reads an empty one as no refs at all.
+func emptyPacked(gitDir string) []BrokenRef {
+	file := filepath.Join(gitDir, "packed-refs")
+	if info, err := os.Stat(file); err != nil || info.Size() > 0 {
+		return nil
+	}
+	return []BrokenRef{{Name: "refs/", File: file, Why: "is empty"}}
 }
 
 // commonDir is where the refs of a repository are, a linked worktree's among them

@@ -231,6 +231,7 @@ func (s *gitPlumbing) broken() (broken []BrokenRef, err error) {
 	if _, err := os.Lstat(filepath.Join(dir, "reftable")); err == nil {
 		return nil, nil // the refs are in there
 	}
+	broken = emptyPacked(dir)
 	err = eachLoose(dir, func(name string, r looseRef) error {
 		if r.broken == "" && r.target != "" && !mayDangle(name) {
 			if _, found, err := s.resolve(r.target); err == nil && !found {

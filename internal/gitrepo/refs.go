@@ -108,7 +108,7 @@ func (d *direct) eachPacked(yield func(name, oid string) bool) error {
 
 func (d *direct) refs(prefix string, each func(Ref) error) error {
 	all := map[string]string{}
-	var broken []BrokenRef
+	broken := emptyPacked(d.gitDir)
 	err := d.eachPacked(func(name, oid string) bool {
 		if strings.Trim(oid, "0") == "" {
 			broken = append(broken, packedZero(d.gitDir, name))
