@@ -1,6 +1,6 @@
 // Package fennel compiles the Fennel language to functions that gopher-lua runs.
 //
-// It is the whole language of Fennel 1.6 (reader, macros, special forms, pattern matching, errors with advice),
+// It is the whole language of Fennel as its tree has it after 1.6.1 (reader, macros, special forms, pattern matching, errors with advice),
 // written in Go. There is no Lua implementation of the compiler inside: a fifty-line program goes from source to a
 // lua.FunctionProto in well under a millisecond, and the prototype's debug lines are the lines of the Fennel source, so
 // that a runtime error names the .fnl line without any table of translations.
@@ -11,7 +11,7 @@
 //	fn := L.NewFunctionFromProto(proto)
 //
 // A prototype takes `...`, holds nothing of a state, and may be shared by any number of states and goroutines.
-// [CompileToLua] gives the same program as Lua text. Errors of reading and compiling are [*Error].
+// [CompileToLua] gives the same program as Lua text. [Options].AllowedGlobals lets the compiler find misspelt names. Errors of reading and compiling are [*Error].
 //
 // # Macros
 //

@@ -11,6 +11,7 @@ import (
 // The literal nil is the symbol named "nil", as in the reference.
 type Node interface {
 	position() *Pos
+	String() string
 }
 
 // sourceFile is shared by all nodes read from one text.

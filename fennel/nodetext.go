@@ -14,6 +14,37 @@ func viewNode(n Node) string {
 	return b.String()
 }
 
+// String writes the form as it would be typed, on one line. What it gives for anything that was read reads back as the
+// same form; [Foreign] values have no syntax, and are shown as #<…>.
+func (n *List) String() string { return viewNode(n) }
+
+// String is as [List.String].
+func (n *Seq) String() string { return viewNode(n) }
+
+// String is as [List.String]. Keys stay in their order.
+func (n *Table) String() string { return viewNode(n) }
+
+// String is the symbol's name.
+func (n *Sym) String() string { return viewNode(n) }
+
+// String is the literal, with its quotes.
+func (n *Str) String() string { return viewNode(n) }
+
+// String is the literal.
+func (n *Num) String() string { return viewNode(n) }
+
+// String is the literal.
+func (n *Bool) String() string { return viewNode(n) }
+
+// String is "...".
+func (n *Varg) String() string { return viewNode(n) }
+
+// String is the comment, with its semicolons.
+func (n *Comment) String() string { return viewNode(n) }
+
+// String shows what the value is.
+func (n *Foreign) String() string { return viewNode(n) }
+
 func writeNode(b *strings.Builder, n Node, depth int) {
 	if depth > maxExpansion {
 		b.WriteString("...")

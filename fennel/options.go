@@ -16,7 +16,11 @@ type Options struct {
 	Filename string
 	// ModuleName is what the program is required as; expressions in import-macros and include see it as `...`.
 	ModuleName string
-	// AllowedGlobals are the global names the program may use. Nil allows all.
+	// AllowedGlobals are the global names the program may use, as it writes them; any other is the compile error
+	// "unknown identifier", at its place. Nil allows all, an empty list none. It is a check against typing mistakes,
+	// not a wall: _G.name and what _G holds are not looked at, so that what a program can reach is up to the state
+	// that runs it. Macros are not bound by it: they see their own environment. Globals that the program itself
+	// declares with (global …) are allowed from there on.
 	AllowedGlobals []string
 	// LoadModule finds the source of a macro module, or of a module to include. Without it there are none.
 	LoadModule func(name string) (source []byte, filename string, ok bool)
