@@ -28,6 +28,7 @@ type Keeper struct {
 	begun   bool // Run has looked once
 	working map[targetKey]bool
 	aside   map[targetKey]bool     // left alone, and told
+	failed  map[targetKey]int      // how often this machine could not do it, in a row
 	lanes   map[lane]chan struct{} // each of as many places as may be taken at once
 
 	adopting sync.Mutex
@@ -113,7 +114,7 @@ func NewKeeper(e *Engine, o KeeperOptions) *Keeper {
 			return secret.Value{}, fmt.Errorf("secret %s cannot be revealed here", name)
 		}
 	}
-	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}, aside: map[targetKey]bool{}, lanes: map[lane]chan struct{}{}}
+	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}, aside: map[targetKey]bool{}, failed: map[targetKey]int{}, lanes: map[lane]chan struct{}{}}
 }
 
 // Share is what a push means for one target of a standing order.
@@ -268,18 +269,18 @@ func (k *Keeper) round(ctx context.Context, work *sync.WaitGroup) (next time.Tim
 		return next, err
 	}
 	for _, t := range due {
-		k.start(ctx, work, pushing, targetKey{t.GitDir, t.URL}, func() { k.deliver(ctx, t) })
+		k.start(ctx, work, pushing, targetKey{t.GitDir, t.URL}, func() error { return k.deliver(ctx, t) })
 	}
 	told, later, err := k.engine.store.DueStatuses(ctx, k.engine.now())
 	if err != nil {
 		return next, err
 	}
 	for _, key := range told {
-		k.start(ctx, work, telling, targetKey{key[0], key[1]}, func() { k.show(ctx, key[0], key[1]) })
+		k.start(ctx, work, telling, targetKey{key[0], key[1]}, func() error { return k.show(ctx, key[0], key[1]) })
 	}
 	audits, err := k.auditsDue(ctx)
 	for _, t := range audits {
-		k.start(ctx, work, auditing, targetKey{t.GitDir, t.URL}, func() { k.audit(ctx, t) })
+		k.start(ctx, work, auditing, targetKey{t.GitDir, t.URL}, func() error { k.audit(ctx, t); return nil })
 	}
 	return earlier(next, later), err
 }
@@ -294,8 +295,10 @@ func earlier(a, b time.Time) time.Time {
 
 // start does work for a target when there is a place, unless something is being
 // done for it. An API is not the repository: telling it something goes beside
-// whatever else is done.
-func (k *Keeper) start(ctx context.Context, work *sync.WaitGroup, way string, key targetKey, f func()) {
+// whatever else is done. An error of f is something that this machine could not
+// do, such as writing into the ledger: it is due still and would be tried at once,
+// so the target rests first, without keeping a place.
+func (k *Keeper) start(ctx context.Context, work *sync.WaitGroup, way string, key targetKey, f func() error) {
 	host := ""
 	if to, err := parseRemote(key.url); err == nil {
 		host = to.host
@@ -317,8 +320,9 @@ func (k *Keeper) start(ctx context.Context, work *sync.WaitGroup, way string, ke
 	work.Go(func() {
 		select {
 		case places <- struct{}{}:
-			f()
+			err := f()
 			<-places
+			k.rest(ctx, key, err)
 		case <-ctx.Done():
 		}
 		k.mu.Lock()
@@ -327,6 +331,27 @@ func (k *Keeper) start(ctx context.Context, work *sync.WaitGroup, way string, ke
 		k.Wake() // something newer may have come meanwhile
 		k.Ended()
 	})
+}
+
+// rest lets a target alone for a while after an error: longer each time in a row,
+// since what is pushed again and cannot be recorded costs the other end as well.
+func (k *Keeper) rest(ctx context.Context, key targetKey, err error) {
+	k.mu.Lock()
+	times := k.failed[key]
+	if err == nil {
+		delete(k.failed, key)
+	} else {
+		k.failed[key]++
+	}
+	k.mu.Unlock()
+	if err != nil {
+		pause(ctx, restAfter(times))
+	}
+}
+
+// restAfter is how long a target rests when as many attempts before failed too.
+func restAfter(times int) time.Duration {
+	return min(5*time.Second<<min(times, 10), 10*time.Minute)
 }
 
 // Busy reports whether anything is under way or due now, and when the next
@@ -401,8 +426,9 @@ func (k *Keeper) wall(gitDir string) Wall {
 	return w
 }
 
-// deliver works off what is owed at one target on one behalf.
-func (k *Keeper) deliver(ctx context.Context, t store.DueTarget) {
+// deliver works off what is owed at one target on one behalf. Its error is what
+// this machine could not do.
+func (k *Keeper) deliver(ctx context.Context, t store.DueTarget) error {
 	target, orders := k.standing(t.GitDir, t.URL)
 	why := retired(t.MirrorTarget, k.Orders)
 	switch {
@@ -412,33 +438,31 @@ func (k *Keeper) deliver(ctx context.Context, t store.DueTarget) {
 		why = unordered
 	}
 	if why != "" {
-		if err := k.engine.retire(ctx, t, why); err != nil && ctx.Err() == nil {
+		err := k.engine.retire(ctx, t, why)
+		if err != nil && ctx.Err() == nil {
 			k.Tell(Notice{GitDir: t.GitDir, Err: err})
-			pause(ctx, pauseAfterTrouble)
 		}
-		return
+		return err
 	}
 	if t.Authority == "" {
 		left, err := k.engine.exclude(ctx, t.GitDir, t.URL, func(ref string) bool { return taken(orders, ref) })
 		if err != nil && ctx.Err() == nil {
 			k.Tell(Notice{GitDir: t.GitDir, Err: err})
-			pause(ctx, pauseAfterTrouble)
 		}
 		if err != nil || left == 0 {
-			return
+			return err
 		}
 	}
 	end, err := k.Begin(t.GitDir, t.URL)
 	if err != nil {
 		k.Tell(Notice{GitDir: t.GitDir, Err: fmt.Errorf("mirror %s: %w", t.Name, err)})
-		pause(ctx, pauseAfterTrouble)
-		return
+		return err
 	}
 	req := k.requestFor(t.MirrorTarget, target)
 	rep, err := k.engine.Deliver(ctx, req)
 	end()
 	if ctx.Err() != nil {
-		return // owed still; the next worker goes on
+		return nil // owed still; the next worker goes on
 	}
 	// Nobody asked for these refs in this call: all of them are its business.
 	for i, r := range rep.Results {
@@ -452,11 +476,5 @@ func (k *Keeper) deliver(ctx context.Context, t store.DueTarget) {
 	if len(rep.Results) > 0 || err != nil {
 		k.Tell(Notice{GitDir: t.GitDir, Report: rep, Err: err})
 	}
-	if err != nil {
-		pause(ctx, pauseAfterTrouble)
-	}
+	return err
 }
-
-// pauseAfterTrouble is for what this machine could not do: it is due still, and
-// would be tried at once.
-const pauseAfterTrouble = 5 * time.Second

@@ -50,17 +50,20 @@ func (k *Keeper) Report(ctx context.Context, gitDir, oid string, list []CommitSt
 	return nil
 }
 
-// show tells a target's forge the statuses whose commits are there.
-func (k *Keeper) show(ctx context.Context, gitDir, url string) {
+// show tells a target's forge the statuses whose commits are there. Its error is
+// what the ledger could not be told.
+func (k *Keeper) show(ctx context.Context, gitDir, url string) error {
 	err := k.showDue(ctx, gitDir, url)
-	if err != nil && ctx.Err() == nil {
-		t, _ := k.standing(gitDir, url)
-		k.Tell(Notice{GitDir: gitDir, Target: t.Name, Err: err})
-		var here *unrecordedError
-		if errors.As(err, &here) {
-			pause(ctx, pauseAfterTrouble)
-		}
+	if err == nil || ctx.Err() != nil {
+		return nil
 	}
+	t, _ := k.standing(gitDir, url)
+	k.Tell(Notice{GitDir: gitDir, Target: t.Name, Err: err})
+	var here *unrecordedError
+	if errors.As(err, &here) {
+		return here
+	}
+	return nil
 }
 
 // unrecordedError is for what the ledger could not be told: it is due still.

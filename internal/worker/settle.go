@@ -34,12 +34,18 @@ func (w *worker) adopt(ctx context.Context) error {
 		w.foreign[r.ID] = r.Run
 	}
 	for id := range w.foreign {
+		what := "settle run " + id
+		if w.waiting(what) {
+			continue
+		}
 		if _, err := w.settle(ctx, id); errors.Is(err, store.ErrHeld) {
 			continue // its supervisor lives
 		} else if err != nil {
-			w.tell("settle run "+id, err)
+			w.failed(what)
+			w.tell(what, err)
 			continue
 		}
+		delete(w.backoff, what)
 		delete(w.foreign, id)
 	}
 	return nil

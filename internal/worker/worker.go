@@ -99,7 +99,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		cfg:      cfg, version: configVersion(), Options: o, spool: spool.Dir(cfg.StateDir), lock: lock,
 		children: map[string]*child{}, foreign: map[string]event.Run{}, backoff: map[string]*delay{},
 		shown: map[string]map[string]event.JobState{}, awaited: true,
-		wake: make(chan struct{}, 1), collectedAt: time.Now(), told: map[string]bool{}, moved: map[move]time.Time{}, queued: map[queuedMove]bool{}, collected: map[string]bool{},
+		wake: make(chan struct{}, 1), collectedAt: time.Now(), told: map[string]bool{}, toldAt: map[string]time.Time{}, moved: map[move]time.Time{}, queued: map[queuedMove]bool{}, collected: map[string]bool{},
 	}
 	defer func() {
 		if w.lock != nil {
@@ -176,9 +176,10 @@ type worker struct {
 	children map[string]*child    // supervisors started here, by run
 	foreign  map[string]event.Run // runs whose supervisors an earlier worker started
 	attempts attempts
-	backoff  map[string]*delay // runs, spool files and repositories to be let alone for a while
-	wake     chan struct{}     // somebody wrote into the spool, or poked
-	told     map[string]bool   // what was logged once
+	backoff  map[string]*delay    // runs, spool files and repositories to be let alone for a while
+	wake     chan struct{}        // somebody wrote into the spool, or poked
+	told     map[string]bool      // what was logged once
+	toldAt   map[string]time.Time // when an error of a thing was last logged
 
 	shown   map[string]map[string]event.JobState // by run and job: what forges were told last
 	awaited bool                                 // a pusher is still to be told of mirrors
@@ -373,7 +374,8 @@ func (w *worker) leave(ctx context.Context) (left bool, err error) {
 }
 
 // tell logs an error, each only once: the same full disk is met every other
-// second.
+// second. Errors of one thing that differ (by the name of a temporary file, say) are
+// logged once a minute.
 func (w *worker) tell(what string, err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
@@ -382,10 +384,14 @@ func (w *worker) tell(what string, err error) {
 	if len(w.told) > 1000 { // a worker may stay for months
 		clear(w.told)
 	}
-	if !w.told[key] {
-		w.told[key] = true
-		w.Log.Error(what, "error", err)
+	if len(w.toldAt) > 1000 {
+		clear(w.toldAt)
 	}
+	if w.told[key] || time.Since(w.toldAt[what]) < time.Minute {
+		return
+	}
+	w.told[key], w.toldAt[what] = true, time.Now()
+	w.Log.Error(what, "error", err)
 }
 
 // delay spaces out attempts at what failed.
