@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +91,37 @@ func TestCompileErrorsAreFennels(t *testing.T) {
 		if want == nil || err == nil || err.Error() != want.Error() {
 			t.Errorf("in a module, got:\n%v\nwant:\n%v", err, want)
 		}
+	}
+}
+
+// Whatever is said of a pipeline with a typing mistake has a file and a line.
+func TestDamagedPipelinesKeepPlaces(t *testing.T) {
+	whole, err := os.ReadFile("testdata/ordinary.fnl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces := regexp.MustCompile(`[()\[\]{}]|[^\s()\[\]{}]+|\s+`).FindAllString(string(whole), -1)
+	refused := 0
+	for i := range pieces {
+		for _, instead := range []string{"", "nil", "1", "(f)", pieces[(i+7)%len(pieces)]} {
+			damaged := slices.Clone(pieces)
+			damaged[i] = instead
+			text := strings.Join(damaged, "")
+			_, err := Load(context.Background(), source(text), Limits{})
+			var ds Diagnostics
+			if !errors.As(err, &ds) {
+				continue
+			}
+			refused++
+			for _, d := range ds {
+				if d.File == "" || d.Line < 1 {
+					t.Fatalf("%+v\nof\n%s", d, text)
+				}
+			}
+		}
+	}
+	if refused < 50 {
+		t.Errorf("only %d pipelines were refused", refused)
 	}
 }
 

@@ -39,6 +39,8 @@ func TestHowAJobEnds(t *testing.T) {
 		{"error nil", `(error nil)`, event.JobFailed, ".quire/ci.fnl:4: raised nil"},
 		{"assert", `(assert false "must")`, event.JobFailed, ".quire/ci.fnl:4: must"},
 		{"call of nil", `(let [t {}] (t.nope))`, event.JobFailed, ""},
+		{"concatenation of nil", `(let [push (runtime.jobs :quire/push)] (.. "x" push.tag))`, event.JobFailed, ".quire/ci.fnl:4: attempt to concatenate field 'tag' (a nil value)"},
+		{"concatenation of a local", `(let [{: tag} (runtime.jobs :quire/push)] (.. "x" tag "y"))`, event.JobFailed, ".quire/ci.fnl:4: attempt to concatenate local 'tag' (a nil value)"},
 		{"stack", `(fn f [] (+ 1 (f))) (f)`, event.JobFailed, ""},
 		{"outputs with a function", `{:ok 1 :list [1 {:f (fn [])}]}`, event.JobFailed, "outputs.list[2].f is a function; only tables, strings, numbers and booleans can leave a job"},
 		{"outputs with a strange key", `{:a {{} 1}}`, event.JobFailed, "outputs.a has a table as a key; only strings, numbers and booleans can leave a job"},
