@@ -27,7 +27,11 @@ func (k *Keeper) Account(ctx context.Context, p event.Push, t Target, refs []str
 	rep = Report{Target: t.Name, URL: withoutPassword(t.URL)}
 	to, err := parseRemote(t.URL)
 	if err != nil {
-		return rep, false, err
+		for _, w := range wants {
+			rep.Results = append(rep.Results, Result{Ref: w.Ref, OID: w.OID, Status: Refused, Class: ClassBadTarget,
+				Detail: noRedactor.Mask(err.Error()), Advice: advice[ClassBadTarget]})
+		}
+		return rep, true, nil
 	}
 	known, err := k.engine.store.Deliveries(ctx, p.GitDir, to.url, refs)
 	if err != nil {

@@ -152,6 +152,11 @@ func (k *Keeper) Shares(p event.Push) []Share {
 func (k *Keeper) Owe(ctx context.Context, p event.Push) error {
 	var errs []error
 	for _, s := range k.Shares(p) {
+		// What can never be delivered holds no push up; Account says it to the pusher.
+		if _, err := parseRemote(s.Target.URL); err != nil {
+			k.Tell(Notice{GitDir: p.GitDir, Err: err})
+			continue
+		}
 		errs = append(errs, k.engine.owe(ctx, p.GitDir, s.Target, s.Wants, p.ID))
 	}
 	k.Wake()
@@ -233,6 +238,9 @@ func (k *Keeper) adopt(ctx context.Context) error {
 		return err
 	}
 	for _, m := range missing {
+		if _, err := parseRemote(m.target.URL); err != nil {
+			continue // told of at each push
+		}
 		if err := k.engine.owe(ctx, m.gitDir, m.target, nil, ""); err != nil {
 			return err
 		}

@@ -566,3 +566,55 @@ func due(w *world, refs ...string) (out []store.Delivery) {
 	}
 	return out
 }
+
+// A mirror whose URL cannot be used holds up no push and no other mirror, and its
+// pusher is told at once.
+func TestABadURLHoldsUpNothing(t *testing.T) {
+	for _, url := range []string{"git://h/{repo}.git", "ext::sh -c x", "relative/{repo}", "https://h/{repo}?x=y", "https:///x"} {
+		w := newWorld(t)
+		bad := w.order()
+		bad.URL, bad.Name = url, "bad"
+		k, told := w.keeping(bad, w.order())
+		p := w.event(event.Update{Old: zero, New: w.commit("refs/heads/main", "one"), Ref: "refs/heads/main"})
+		if err := k.Owe(context.Background(), p); err != nil {
+			t.Fatalf("%s: %v", url, err)
+		}
+		if n := <-told; n.Err == nil {
+			t.Errorf("%s: the operator is told %+v", url, n)
+		}
+		for at(t, w.dst, "refs/heads/main") != p.Updates[0].New {
+			<-told
+		}
+		shares := k.Shares(p)
+		if len(shares) != 2 {
+			t.Fatalf("%+v", shares)
+		}
+		rep, settled, err := k.Account(context.Background(), p, shares[0].Target, []string{"refs/heads/main"})
+		if err != nil || !settled || len(rep.Results) != 1 || rep.Results[0].Class != ClassBadTarget {
+			t.Errorf("%s: settled %v, %v\n%s", url, settled, err, rep)
+		}
+		if err := k.adopt(context.Background()); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// What is filled into a URL stays one part of its path.
+func TestNamesAreEscapedInURLs(t *testing.T) {
+	for gitDir, want := range map[string]string{
+		"/srv/team/c#.git":     "https://h/team/c%23.git",
+		"/srv/a b/q?x.git":     "https://h/a%20b/q%3Fx.git",
+		"/srv/100%/größe.git":  "https://h/100%25/größe.git",
+		"/srv/team/plain+.git": "https://h/team/plain+.git",
+	} {
+		o := Order{Target: Target{URL: "https://h/{owner}/{repo}.git"}, Repos: []string{"*"}}
+		target, ok := o.For(gitDir)
+		if r, err := parseRemote(target.URL); !ok || target.URL != want || err != nil || "/srv/"+r.path != gitDir {
+			t.Errorf("%s: %s, %+v, %v", gitDir, target.URL, r, err)
+		}
+		o.URL = "git@h:{owner}/{repo}.git"
+		if target, _ := o.For(gitDir); target.URL != "git@h:"+strings.TrimPrefix(gitDir, "/srv/") {
+			t.Errorf("%s: %s", gitDir, target.URL)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,8 +33,11 @@ func (o Order) For(gitDir string) (t Target, ok bool) {
 		return Target{}, false
 	}
 	t = o.Target
-	owner := filepath.Base(filepath.Dir(strings.TrimSuffix(gitDir, "/.git")))
-	t.URL = strings.NewReplacer("{repo}", event.RepoName(gitDir), "{owner}", owner).Replace(t.URL)
+	repo, owner := event.RepoName(gitDir), filepath.Base(filepath.Dir(strings.TrimSuffix(gitDir, "/.git")))
+	if strings.Contains(t.URL, "://") {
+		repo, owner = escaped(repo), escaped(owner)
+	}
+	t.URL = strings.NewReplacer("{repo}", repo, "{owner}", owner).Replace(t.URL)
 	if r, err := parseRemote(t.URL); err == nil {
 		t.URL = r.url // as the ledger has it
 		// One name for many repositories would not say which.
@@ -42,6 +46,21 @@ func (o Order) For(gitDir string) (t Target, ok bool) {
 		}
 	}
 	return t, true
+}
+
+// escaped is a name as a part of a URL's path (RFC 3986): c#.git and q?x.git are
+// names of directories. Letters of all languages stay as they are, which servers
+// take.
+func escaped(name string) string {
+	var out strings.Builder
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c == 0x7f || strings.IndexByte("\"#%<>?[\\]^`{|}", c) >= 0 {
+			fmt.Fprintf(&out, "%%%02X", c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
 }
 
 // ordersOf are those of the orders that are for a target.

@@ -70,3 +70,43 @@ func allowPath(p string) (why string) {
 	}
 	return ""
 }
+
+// mirrorURL is why a mirror's URL cannot be used whatever is filled into it, "" if
+// nothing is seen to be wrong. What is left, package mirror refuses at the push, with
+// the name filled in.
+func mirrorURL(url string) (why string) {
+	const want = "want https://HOST/PATH, http://, ssh://, USER@HOST:PATH, file:///PATH or an absolute path"
+	if strings.ContainsFunc(url, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return "holds control characters"
+	}
+	if strings.HasPrefix(url, "/") {
+		return ""
+	}
+	scheme, rest, isURL := strings.Cut(url, "://")
+	if !isURL {
+		address := 0 // where an IPv6 address ends, which has colons of its own
+		if strings.Contains(url, "[") {
+			address = max(strings.Index(url, "]"), 0)
+		}
+		host, path, short := strings.Cut(url[address:], ":")
+		if host = url[:address] + host; !short || host == "" || path == "" || strings.Contains(host, "/") || strings.HasPrefix(path, ":") || strings.HasPrefix(url, "-") {
+			return "is none that mirrors know: " + want
+		}
+		return ""
+	}
+	switch scheme {
+	case "file":
+		return ""
+	case "https", "http", "ssh":
+	default:
+		return "has the scheme " + scheme + ", by which mirrors are not pushed: " + want
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	switch {
+	case host == "" || path == "":
+		return "names no host or no repository: " + want
+	case scheme != "ssh" && strings.ContainsAny(rest, "?#"):
+		return "has a ? or #, which no repository's URL has"
+	}
+	return ""
+}

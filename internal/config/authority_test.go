@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestAuthority(t *testing.T) {
 	for _, tt := range []struct {
@@ -22,6 +25,19 @@ func TestAuthority(t *testing.T) {
 		host, user, password, ok := authority(tt.url)
 		if user != tt.user || password != tt.password || ok != (tt.host != "") || ok && host != tt.host {
 			t.Errorf("%s: host %q, user %v, password %v, ok %v", tt.url, host, user, password, ok)
+		}
+	}
+}
+
+func TestMirrorURL(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://h/{repo}.git": "", "http://h:3000/a/b": "", "ssh://git@h/{owner}/{repo}": "", "git@h:{repo}.git": "", "h:r": "", "[::1]:r": "", "git@[2001:db8::1]:a/b": "", "[::1]": "is none",
+		"/srv/{repo}.git": "", "file:///srv/{repo}.git": "", "https://h/grün": "", "ssh://h/q?x": "",
+		"git://h/r": "the scheme git", "ext::sh -c x": "is none", "fd::17": "is none", "relative/path": "is none", "./r:x": "is none", "-oProxy:x": "is none", ":r": "is none",
+		"https://h": "names no host", "https:///x": "names no host", "https://h/": "names no host", "https://h/r?x=y": "? or #", "https://h/\nr": "control",
+	} {
+		if got := mirrorURL(url); (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%q: %q, want %q", url, got, want)
 		}
 	}
 }

@@ -63,6 +63,9 @@ func (c *Config) validateMirror(m *Mirror, key string, seen map[string]bool, f *
 		f.add(key, "mirror without url")
 		return
 	}
+	if why := mirrorURL(m.URL); why != "" {
+		f.add(key+".url", "mirror url %s", why)
+	}
 	host := m.URL
 	if h, user, password, ok := authority(m.URL); ok {
 		host = h
