@@ -3,6 +3,7 @@ package fennel_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
@@ -172,6 +173,21 @@ func damaged(random *rand.Rand, src string) string {
 		pieces[i] = []string{"nil", "1", ":s", "...", "x.y", "(f)", "[]", "{}"}[random.IntN(8)]
 	}
 	return strings.Join(pieces, "")
+}
+
+// What one function cannot hold is told with the line where the function begins.
+func TestTooManyLocalsHaveAPlace(t *testing.T) {
+	var src strings.Builder
+	src.WriteString("(fn big []\n")
+	for i := range 300 {
+		fmt.Fprintf(&src, "  (local v%d (tostring %d))\n", i, i)
+	}
+	src.WriteString("  v1)")
+	_, err := fennel.Compile([]byte(src.String()), fennel.Options{Filename: "ci.fnl"})
+	var e *fennel.Error
+	if !errors.As(err, &e) || e.Line < 1 || e.SourceLine == "" || !strings.Contains(e.Error(), "^^^") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestErrorFields(t *testing.T) {

@@ -3,6 +3,7 @@ package fennel
 import (
 	"context"
 	"strings"
+	"unicode/utf8"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
@@ -88,7 +89,13 @@ func (k *Compiler) Compile(source []byte, opts Options) (*lua.FunctionProto, err
 	if err != nil {
 		return nil, err
 	}
-	return assemble(chunk, opts.Filename)
+	proto, err := assemble(chunk, opts.Filename)
+	if e, ok := err.(*Error); ok {
+		// What is too much for one function is known by its line alone.
+		e.setSource(&sourceFile{name: e.File, text: source}, e.Line)
+		e.EndCol = utf8.RuneCountInString(e.SourceLine) - 1
+	}
+	return proto, err
 }
 
 func assemble(chunk []ast.Stmt, filename string) (*lua.FunctionProto, error) {
