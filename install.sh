@@ -368,9 +368,10 @@ if [ $# -gt 0 ]; then
   [ -z "$reason" ] || set -- --reason "$reason" "$@"
   [ -z "$runner" ] || set -- --runner "$runner" "$@"
   status=0
+  # The units first: installing asks each runner's listener.
+  for user in $users; do boot_unit "$user"; done
   # shellcheck disable=SC2086 # empty or one word
   "$prefix/bin/quire" install $write_ahead "$@" || status=$?
-  for user in $users; do boot_unit "$user"; done
   [ "$status" -eq 0 ] || die "quire is installed, and not all of it works yet; what stands above says what to do, and doing this again does no harm"
 else
   for user in $users; do boot_unit "$user"; done

@@ -11,6 +11,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/handover"
 	"quire/internal/runner"
 	"quire/internal/spool"
 )
@@ -21,48 +22,85 @@ const CheckArg = "--check"
 
 // Check does what a push by this user would do to be recorded, with a file that
 // it takes away again, and says what is in the way. It runs no earlier hook,
-// starts no worker, and leaves nothing behind.
+// starts no worker, and leaves nothing behind. On standard output it says what
+// costs the pusher something and loses nothing.
 func Check(c Call) int {
-	if err := check(); err != nil {
+	note, err := check()
+	if err != nil {
 		fmt.Fprintln(c.Stderr, err)
 		return statusNotRecorded
+	}
+	if note != "" {
+		fmt.Fprintln(c.Stdout, note)
 	}
 	return statusDone
 }
 
-func check() error {
+func check() (note string, err error) {
+	gitDir, who, err := checkRepository()
+	switch {
+	case err != nil:
+		return "", err
+	case who.UID != os.Geteuid():
+		if err := checkDrop(gitDir, who); err != nil {
+			return "", err
+		}
+		return checkSocket(gitDir, who)
+	}
+	conf, fault := settings(who)
+	if fault != nil {
+		return "", errors.New(firstFault(fault))
+	}
+	if _, err := findQuire(); err != nil {
+		return "", err
+	}
+	return "", checkState(conf)
+}
+
+// checkRepository looks whether pushes of this user to the repository are quire's
+// business, and who runs them.
+func checkRepository() (string, runner.Runner, error) {
 	gitDir, err := repository(os.Getenv("GIT_DIR"))
 	if err != nil {
-		return err
+		return "", runner.Runner{}, err
 	}
 	who, err := runner.Of(gitDir)
 	switch {
 	case err != nil:
-		return err
+		return "", who, err
 	case who.Off:
-		return fmt.Errorf("quire was uninstalled from %s, whose hook stays for other repositories", gitDir)
+		return "", who, fmt.Errorf("quire was uninstalled from %s, whose hook stays for other repositories", gitDir)
 	case who.Ignored != "":
-		return fmt.Errorf("%s, so it does not count", who.Ignored)
+		return "", who, fmt.Errorf("%s, so it does not count", who.Ignored)
 	}
 	for _, dir := range []string{"objects", "refs"} {
 		if dir = filepath.Join(gitDir, dir); syscall.Access(dir, 2 /* W_OK */) != nil {
-			return fmt.Errorf("%s may not write in %s, so git refuses the push", userName(os.Geteuid()), dir)
+			return "", who, fmt.Errorf("%s may not write in %s, so git refuses the push", userName(os.Geteuid()), dir)
 		}
 	}
-	if who.UID != os.Geteuid() {
-		return checkDrop(gitDir, who)
+	return gitDir, who, nil
+}
+
+// checkSocket asks the runner's listener whether it would take a push of this
+// user. Where nobody listens, pushes go into the drop directory.
+func checkSocket(gitDir string, who runner.Runner) (note string, err error) {
+	waits := fmt.Sprintf("pushes wait in %s until the worker of %s looks there, and show nothing", filepath.Join(gitDir, runner.Drop), who.Who())
+	if who.Socket == "" {
+		return "no socket of " + who.Who() + " is recorded: " + waits + "; quire install by root records one", nil
 	}
-	conf, fault := settings(who)
-	if fault != nil {
-		return errors.New(firstFault(fault))
+	c, err := handover.Dial(who.Socket, who.UID)
+	if err != nil {
+		return fmt.Sprintf("nobody takes pushes over the socket (%v): %s", err, waits), nil
 	}
-	if _, err := findQuire(); err != nil {
-		return err
+	defer c.Close()
+	var refused *handover.RefusedError
+	if err = handover.Ask(c, gitDir); errors.As(err, &refused) {
+		return "", fmt.Errorf("%s, who runs this repository's pipelines, does not take pushes of %s: %s", who.Who(), userName(os.Geteuid()), refused.Reason)
 	}
-	if err := checkState(conf); err != nil {
-		return err
+	if err != nil {
+		return fmt.Sprintf("the listener at %s does not answer (%v): %s", who.Socket, err, waits), nil
 	}
-	return nil
+	return "", nil
 }
 
 // checkState looks whether a push can be written into the spool, or, before the

@@ -185,14 +185,18 @@ func (e *exam) ask(in *installer, o subject) {
 // try looks whether a push by this user would be recorded.
 func (e *exam) try(in *installer, path string, who account.Account) {
 	repo, err := install.Find(path)
+	var note string
 	if err == nil {
-		err = tryPush(repo, in.me)
+		note, err = tryPush(repo, in.me)
 	}
 	if err != nil {
 		e.bad("push", "", "a push to %s by %s is not recorded: %v", path, in.me, err)
 		return
 	}
 	e.ok("push", "a push to %s by %s is recorded, and run by %s", path, in.me, who)
+	if note != "" {
+		e.warn("push", listenCure(who), "%s", note)
+	}
 }
 
 // tryAll looks whether a push would be recorded by everybody who may push.
@@ -212,13 +216,21 @@ func (e *exam) tryAll(in *installer, path string) {
 	}
 	for _, user := range pushers {
 		as := &exam{ctx: e.ctx, me: user}
-		if err := tryPush(repo, user); err != nil {
+		if note, err := tryPush(repo, user); err != nil {
 			as.bad("push", "", "a push to %s is not recorded: %v", repo.GitDir, err)
 		} else {
 			as.ok("push", "a push to %s is recorded", repo.GitDir)
+			if note != "" {
+				as.warn("push", listenCure(account.Account{Name: who.Name, UID: who.UID}), "%s", note)
+			}
 		}
 		e.findings = append(e.findings, as.findings...)
 	}
+}
+
+// listenCure is what has a runner listen.
+func listenCure(runner account.Account) string {
+	return "as root: systemctl enable --now quire-listen-" + unitName(runner) + ".socket, or have that user keep: quire worker --listen --socket " + systemSocket(runner)
 }
 
 // whoseFile says to whom something belongs that this user may not use.

@@ -138,6 +138,9 @@ func printInstalled(w io.Writer, res installed) error {
 		switch {
 		case p.OK:
 			fmt.Fprintf(&b, "  tried as %s: a push is recorded\n", plain(p.User))
+			if p.Note != "" && !slices.Contains(res.Notes, p.Note) {
+				res.Notes = append(res.Notes, p.Note)
+			}
 		case p.Untried:
 			fmt.Fprintf(&b, "  not tried as %s, which only root can do\n", plain(p.User))
 		}

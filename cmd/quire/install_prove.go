@@ -21,6 +21,7 @@ import (
 type proof struct {
 	User    string `json:"user"`
 	OK      bool   `json:"ok"`
+	Note    string `json:"note,omitempty"`    // what costs the pusher something and loses nothing
 	Untried bool   `json:"untried,omitempty"` // only root can try as others
 	Error   string `json:"error,omitempty"`
 }
@@ -40,7 +41,8 @@ func (in *installer) prove(repo install.Repo, owner account.Account, who runner.
 			continue
 		}
 		p := proof{User: user.String(), OK: true}
-		if err := tryPush(repo, user); err != nil {
+		var err error
+		if p.Note, err = tryPush(repo, user); err != nil {
 			p.OK, p.Error = false, err.Error()
 			failed = append(failed, fmt.Errorf("a push to %s by %s is not recorded: %w", repo.GitDir, user, err))
 		}
@@ -82,7 +84,7 @@ func (in *installer) pushersOf(repo install.Repo, owner account.Account, who run
 
 // tryPush does as a user what a push by that user does, up to the point where
 // something would stay.
-func tryPush(repo install.Repo, user account.Account) error {
+func tryPush(repo install.Repo, user account.Account) (note string, err error) {
 	receive := user.Command("git", "receive-pack", "--stateless-rpc", "--advertise-refs", repo.GitDir) // git compares the path as it is given with safe.directory
 	hook := user.Command(filepath.Join(repo.HooksDir, install.PostReceive), hooks.CheckArg)
 	hook.Env = append(hook.Env, "GIT_DIR=.")
@@ -95,25 +97,25 @@ func tryPush(repo install.Repo, user account.Account) error {
 		}
 	}
 	receive.Dir, hook.Dir = repo.GitDir, repo.GitDir
-	var said bytes.Buffer
-	receive.Stderr, hook.Stderr = &said, &said
+	var said, noted bytes.Buffer
+	receive.Stderr, hook.Stderr, hook.Stdout = &said, &said, &noted
 	if err := receive.Run(); err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			return explain(user, repo.GitDir, err)
+			return "", explain(user, repo.GitDir, err)
 		}
-		return gitRefuses(repo, &said, err)
+		return "", gitRefuses(repo, &said, err)
 	}
 	said.Reset()
-	err := hook.Run()
+	err = hook.Run()
 	switch text := strings.TrimSpace(said.String()); {
 	case err == nil:
-		return nil
+		return strings.TrimSpace(noted.String()), nil
 	case errors.Is(err, fs.ErrPermission):
-		return explain(user, hook.Path, fmt.Errorf("git passes the hook over in silence, since %s may not run %s", user, hook.Path))
+		return "", explain(user, hook.Path, fmt.Errorf("git passes the hook over in silence, since %s may not run %s", user, hook.Path))
 	case text != "":
-		return errors.New(text)
+		return "", errors.New(text)
 	}
-	return err
+	return "", err
 }
 
 // gitRefuses is what git says of a repository that it does not serve this user.

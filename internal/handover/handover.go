@@ -11,13 +11,14 @@
 // endian), and so many bytes.
 //
 //	hook → listener   'P'  the push, as a spool file has it
-//	listener → hook   'A'  recorded; the payload is the push's id
+//	                  'Q'  would a push be taken? the payload is the repository's path
+//	listener → hook   'A'  recorded; the payload is the push's id. Or: it would be
 //	                  'N'  not recorded; the payload says why, for the pusher
 //	                  'R'  a piece of the report
 //	                  'E'  the report ends early; the payload says why
 //	                  'D'  the report is complete
 //
-// The listener closes the connection after N, E and D; the hook may close it at
+// The listener closes the connection after N, E and D, and the A of a question; the hook may close it at
 // any time.
 package handover
 
@@ -34,6 +35,7 @@ type Kind byte
 // The kinds of frames.
 const (
 	Push     Kind = 'P'
+	Question Kind = 'Q'
 	Accepted Kind = 'A'
 	Refused  Kind = 'N'
 	Piece    Kind = 'R'

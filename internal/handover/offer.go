@@ -28,7 +28,21 @@ func Offer(c *os.File, push []byte) (id string, err error) {
 	if len(push) > MaxPush {
 		return "", fmt.Errorf("the push has %d bytes of ref names and options, of %d", len(push), MaxPush)
 	}
-	if err := Write(c, Push, push); err != nil {
+	return answered(c, Push, push)
+}
+
+// Ask asks whether the listener would take a push of this process's user to a
+// repository; nil says yes, and a *RefusedError no.
+func Ask(c *os.File, gitDir string) error {
+	if err := c.SetDeadline(time.Now().Add(answerLimit)); err != nil {
+		return err
+	}
+	_, err := answered(c, Question, []byte(gitDir))
+	return err
+}
+
+func answered(c *os.File, asked Kind, with []byte) (text string, err error) {
+	if err := Write(c, asked, with); err != nil {
 		return "", fmt.Errorf("hand the push over: %w", err)
 	}
 	kind, payload, err := Read(c, maxAnswer)

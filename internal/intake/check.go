@@ -42,18 +42,8 @@ type Checker struct {
 // A ref that has moved on since is left out: whoever moved it reports that, or
 // the worker finds it.
 func (c Checker) Check(ctx context.Context, claimed event.Push, by account.Account) (event.Push, error) {
-	gitDir, err := filepath.EvalSymlinks(claimed.GitDir)
-	if err != nil || !filepath.IsAbs(gitDir) || gitDir != claimed.GitDir {
-		return event.Push{}, refuse("%q is not the path of a repository with its links resolved", claimed.GitDir)
-	}
-	mine, err := c.Runs(gitDir)
-	switch {
-	case err != nil:
-		return event.Push{}, err
-	case !mine:
-		return event.Push{}, refuse("%s is not a repository that %s runs pipelines for; quire install makes it one", gitDir, account.Self())
-	}
-	if err := mayPush(gitDir, by); err != nil {
+	gitDir := claimed.GitDir
+	if err := c.Admit(gitDir, by); err != nil {
 		return event.Push{}, err
 	}
 	repo, err := gitrepo.Open(ctx, gitDir)
@@ -113,6 +103,22 @@ func orElse(s, otherwise string) string {
 		return otherwise
 	}
 	return s
+}
+
+// Admit says why a user's pushes to a repository are not taken, whatever they are;
+// nil if they are.
+func (c Checker) Admit(gitDir string, by account.Account) error {
+	if real, err := filepath.EvalSymlinks(gitDir); err != nil || !filepath.IsAbs(real) || real != gitDir {
+		return refuse("%q is not the path of a repository with its links resolved", gitDir)
+	}
+	mine, err := c.Runs(gitDir)
+	switch {
+	case err != nil:
+		return err
+	case !mine:
+		return refuse("%s is not a repository that %s runs pipelines for; quire install makes it one", gitDir, account.Self())
+	}
+	return mayPush(gitDir, by)
 }
 
 // confirmed reports whether the ref stands where the update says.

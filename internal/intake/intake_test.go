@@ -46,6 +46,11 @@ func TestMain(m *testing.M) {
 		case "drop":
 			drop(os.Args[2])
 			return
+		case "ask":
+			c, err := handover.Dial(os.Args[2], 0)
+			fail(err)
+			fail(handover.Ask(c, os.Args[3]))
+			return
 		case "listen":
 			listen(os.Args[2])
 			return
@@ -574,6 +579,31 @@ func TestAPushOverTheSocketIsRecordedUnderThePeersName(t *testing.T) {
 	}
 	if want := fmt.Sprintf("recorded %s\nreport of %s\n", got[0].ID, got[0].ID); string(out) != want {
 		t.Errorf("the pusher saw %q, want %q", out, want)
+	}
+}
+
+// quire install asks before anybody pushes; nothing comes of a question.
+func TestAQuestionWhetherAPushWouldBeTaken(t *testing.T) {
+	f := newFixture(t)
+	socket := f.served(&Server{Started: func() error { return errors.New("a worker was started") }})
+	for name, c := range map[string]struct {
+		uid  int
+		repo string
+		says string
+	}{
+		"a member":                      {member, f.gitDir, ""},
+		"somebody who may not write":    {stranger, f.gitDir, "may not write"},
+		"a directory that is no runner": {member, f.dir, "not a repository that"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := f.as(c.uid, nil, "ask", socket, c.repo).CombinedOutput()
+			if (err != nil) != (c.says != "") || !strings.Contains(string(out), c.says) {
+				t.Errorf("%v: %q, want %q", err, out, c.says)
+			}
+		})
+	}
+	if p := f.spooled(); len(p) != 0 {
+		t.Errorf("the spool holds %+v", p)
 	}
 }
 

@@ -133,7 +133,7 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn, peer handover.Peer)
 		s.refuse(c, err)
 		return
 	}
-	if s.answer(c, handover.Accepted, []byte(p.ID)) != nil {
+	if s.answer(c, handover.Accepted, []byte(p.ID)) != nil || p.ID == "" {
 		return
 	}
 	if err := s.Started(); err != nil {
@@ -154,7 +154,8 @@ func peerOf(c *net.UnixConn) (p handover.Peer, err error) {
 	return p, errors.Join(cerr, err)
 }
 
-// take reads a push, checks it, and records it durably.
+// take reads a push, checks it, and records it durably. Of a question whether one
+// would be taken, the push that it returns is none, without an id.
 func (s *Server) take(ctx context.Context, c *net.UnixConn, by account.Account) (event.Push, error) {
 	if err := c.SetReadDeadline(time.Now().Add(requestLimit)); err != nil {
 		return event.Push{}, err
@@ -162,6 +163,9 @@ func (s *Server) take(ctx context.Context, c *net.UnixConn, by account.Account) 
 	kind, payload, err := handover.Read(c, handover.MaxPush)
 	if err != nil {
 		return event.Push{}, fmt.Errorf("read the push: %w", err)
+	}
+	if kind == handover.Question {
+		return event.Push{}, s.Check.Admit(string(payload), by)
 	}
 	if kind != handover.Push {
 		return event.Push{}, refuse("a frame of kind %q is no push", string(rune(kind)))

@@ -136,6 +136,10 @@ exit 1
 	for _, runner := range []string{"alice", "gitter", "web"} {
 		ends = append(ends, m.listen(runner))
 	}
+	silent := "nobody takes pushes over the socket (connect to /run/quire/alice.sock: "
+	if out := m.must("root", m.Dir, "quire", "install", shared); strings.Contains(out, silent) || !strings.Contains(out, "tried as bob: a push is recorded") {
+		t.Errorf("while alice listens, installing says\n%s", out)
+	}
 	for i, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			c := check{t: t, m: m.in(t), row: r, state: states[r.runner]}
@@ -156,6 +160,9 @@ exit 1
 	}
 	for _, end := range ends {
 		end()
+	}
+	if out := m.must("root", m.Dir, "quire", "install", shared); !strings.Contains(out, silent) {
+		t.Errorf("when nobody listens, installing says\n%s", out)
 	}
 	for i, r := range rows {
 		t.Run(r.name+", nobody listens", func(t *testing.T) {
