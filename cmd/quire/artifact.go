@@ -51,6 +51,9 @@ func newArtifactGetCommand() *cobra.Command {
 				case 1:
 					return copyOut(fits[0].file, output, cmd.OutOrStdout())
 				case 0:
+					if why := runlog.RunDir(d.cfg.StateDir, run.ID).Removed(); why != "" {
+						return failedError{error: fmt.Errorf("run %d: %s", run.Number, why)}
+					}
 					return usageError{fmt.Errorf("run %d kept no %s; quire show %d lists what it kept", run.Number, args[1], run.Number)}
 				}
 				return usageError{fmt.Errorf("%d jobs of run %d kept %s: say which with --job", len(fits), run.Number, args[1])}

@@ -32,11 +32,14 @@ runs. A run that somebody follows stays.`,
 			}
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), map[string]int{
-					"runs": c.Runs, "pushes": c.Pushes, "workspaces": c.Workspaces, "leftovers": c.Leftovers, "caches": c.Caches, "errors": len(c.Errors),
+					"runs": c.Runs, "pushes": c.Pushes, "workspaces": c.Workspaces, "leftovers": c.Leftovers, "caches": c.Caches, "cut": c.Cut, "errors": len(c.Errors),
 				})
 			} else {
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %s, %s, %s, %s, %s\n",
 					counted(c.Runs, "run"), counted(c.Pushes, "empty push record"), counted(c.Workspaces, "workspace"), counted(c.Leftovers, "leftover"), counted(c.Caches, "cache"))
+			}
+			if err == nil && c.Cut > 0 && !asJSON {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s cut for [retention] disk\n", counted(c.Cut, "run or cache"))
 			}
 			if err == nil && len(c.Errors) > 0 {
 				err = failedError{error: errors.Join(c.Errors...)}

@@ -116,6 +116,9 @@ func (l *logPrinter) checkJob(ctx context.Context) error {
 }
 
 func (l *logPrinter) print(ctx context.Context, follow bool) error {
+	if why := l.dir.Removed(); why != "" {
+		fmt.Fprintf(os.Stderr, "run %d: %s\n", l.run.Number, plain(why))
+	}
 	watch := runlog.NewWatcher()
 	defer watch.Close()
 	for {

@@ -70,7 +70,8 @@ the report that the pusher saw, live if the push is still at work.`,
 					return err
 				}
 			}
-			v.Artifacts = artifacts(runlog.RunDir(d.cfg.StateDir, run.ID), v.Jobs)
+			dir := runlog.RunDir(d.cfg.StateDir, run.ID)
+			v.Artifacts, v.Removed = artifacts(dir, v.Jobs), dir.Removed()
 			if asJSON {
 				return printJSON(out, v)
 			}
@@ -89,6 +90,7 @@ type runView struct {
 	Jobs      []event.Job     `json:"jobs"`
 	Commands  []event.Command `json:"commands"`
 	Artifacts []artifact      `json:"artifacts,omitempty"`
+	Removed   string          `json:"removed,omitempty"` // why logs and artifacts are gone
 }
 
 func (v runView) print(w io.Writer, now time.Time) error {
@@ -104,6 +106,9 @@ func (v runView) print(w io.Writer, now time.Time) error {
 	head.add("commit", v.New)
 	head.add("pushed", fmt.Sprintf("%s by %s", v.PushedAt.Local().Format(time.DateTime), plain(v.Pusher)))
 	head.add("took", runTook(v.Run, now))
+	if v.Removed != "" {
+		head.add("logs", plain(v.Removed))
+	}
 	switch {
 	case v.Rerun:
 		head.add("again", "quire repeats "+v.RetryOf+", which was interrupted")

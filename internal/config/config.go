@@ -76,6 +76,11 @@ type Eval struct {
 type Retention struct {
 	Runs int      `toml:"runs"` // this many newest finished runs; 0: all
 	Age  Duration `toml:"age"`  // and none older; 0: any age
+
+	// What finished runs and caches take on disk, in bytes: of a repository, and of
+	// all. The oldest logs, artifacts and caches go first. 0: no bound.
+	Disk      Size `toml:"disk"`
+	DiskTotal Size `toml:"disk_total"`
 }
 
 // Cache bounds the directories that pipelines keep between runs.
@@ -199,7 +204,7 @@ func Defaults() Config {
 		Env:            Env{Pass: []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR"}},
 		Log:            Log{MaxBytes: 64 << 20, MaxRunBytes: 1 << 30},
 		Eval:           Eval{Timeout: Duration(10 * time.Second), Memory: 512 << 20},
-		Retention:      Retention{Runs: 200, Age: Duration(90 * 24 * time.Hour)},
+		Retention:      Retention{Runs: 200, Age: Duration(90 * 24 * time.Hour), Disk: 20 << 30, DiskTotal: 100 << 30},
 		Cache:          Cache{Seed: 1 << 30, Keep: 10 << 30},
 		Executor:       Executor{Default: "host"},
 		Mirroring:      Mirroring{AllowURLs: []string{"https://", "http://", "ssh://"}},

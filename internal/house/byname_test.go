@@ -14,10 +14,11 @@ import (
 // caches; package jobfile is the way to it. These files of the packages that meet
 // such names use package os by name all the same, and this is what for.
 var byName = map[string]string{
-	"internal/cache/cache.go":   "the directories around caches, which no job sees",
-	"internal/cache/collect.go": "the same; what is removed is renamed first and then removed by jobfile",
-	"internal/cache/copy.go":    "the new directory that a copy is made in, before anybody sees it",
-	"internal/cache/lock.go":    "locks beside the caches",
+	"internal/cache/cache.go":    "the directories around caches, which no job sees",
+	"internal/cache/collect.go":  "the same; what is removed is renamed first and then removed by jobfile",
+	"internal/cache/copy.go":     "the new directory that a copy is made in, before anybody sees it",
+	"internal/cache/holdings.go": "the directory of the domains, in which only quire makes any",
+	"internal/cache/lock.go":     "locks beside the caches",
 
 	"internal/executor/bwrap/anchor.go":       "what the machine or a rootfs has there; never in a writable mount of the run",
 	"internal/executor/bwrap/bwrap.go":        "directories in scratch/, whose own names no job can change",

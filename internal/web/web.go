@@ -211,6 +211,7 @@ type logPage struct {
 	Lines   []logLine
 	Cut     bool
 	Live    bool
+	Removed string // why there is no log any more
 }
 
 type logLine struct {
@@ -227,6 +228,7 @@ func (s *site) log(w http.ResponseWriter, r *http.Request) error {
 	p := logPage{Run: run, Command: c, Live: !run.State.Final() && c.FinishedAt.IsZero()}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		p.Removed = runlog.RunDir(s.stateDir, run.ID).Removed()
 		return s.show(w, "log", p)
 	}
 	if err != nil {

@@ -27,6 +27,7 @@ type Collected struct {
 	Workspaces int
 	Leftovers  int // run directories and locks that no run belongs to
 	Caches     int // domains of caches
+	Cut        int // runs and caches that went, in whole or part, for [retention] disk
 	Errors     []error
 }
 
@@ -49,6 +50,9 @@ func Collect(ctx context.Context, cfg *config.Config, st *store.Store) (Collecte
 		return c, err
 	}
 	c.allCaches(ctx, cfg)
+	if err := c.disk(ctx, cfg, st, repos); err != nil {
+		return c, err
+	}
 	c.spool(cfg)
 	return c, nil
 }
@@ -212,10 +216,12 @@ func (w *worker) collect(ctx context.Context) {
 			return errors.Join(c.Errors...)
 		})
 	}
+	looked := false
 	for _, gitDir := range repos {
 		if w.collected[gitDir] {
 			continue
 		}
+		looked = true
 		w.collected[gitDir] = true
 		st := w.store
 		w.tidier.add("remove old runs", func(ctx context.Context) error {
@@ -225,4 +231,13 @@ func (w *worker) collect(ctx context.Context) {
 			return errors.Join(c.Errors...)
 		})
 	}
+	if !looked {
+		return
+	}
+	st := w.store
+	w.tidier.add("keep to [retention] disk", func(ctx context.Context) error {
+		var c Collected
+		c.try(c.disk(ctx, cfg, st, repos))
+		return errors.Join(c.Errors...)
+	})
 }
