@@ -91,6 +91,9 @@ func (w *worker) settleUnread(ctx context.Context, r event.Run, deaths int) erro
 	w.Log.Error("a run's records are not read", "run", r.Number, "reason", out.Reason)
 	if !d.Ended() {
 		say(d, report(r).End(out.State, 0, out.Reason, nil))
+		if err := recordEnd(d, out); err != nil {
+			return err
+		}
 		if err := d.WriteOutcome(out); err != nil {
 			return err
 		}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -167,22 +169,114 @@ func TestARunWhoseSupervisorsDieEnds(t *testing.T) {
 func TestARunThatTwoWorkersDiedOverEnds(t *testing.T) {
 	w := newWorld(t, "")
 	r := w.repo("project")
-	r.commit(`(runtime.run "true")`)
+	r.commit(`(runtime.run ["sleep" "600"])`)
 	r.pushUnattended("")
-	w.quire([]string{"worker", "--once"}, "QUIRE_CRASH_AT="+string(event.StepClosed)) // leaves an orphan; its worker settles it
-	runs := w.runs()
-	if len(runs) != 1 || runs[0].State != event.RunOrphaned {
-		t.Fatalf("runs %+v", runs)
+	crash := "QUIRE_CRASH_AT=" + string(event.StepOrphanFound)
+	var working sync.WaitGroup
+	working.Go(func() { w.quire([]string{"worker", "--once"}, crash) })
+	var supervisor store.Holder
+	w.until("the run is running", func() bool {
+		if len(w.runs()) == 0 {
+			return false
+		}
+		s := w.store()
+		defer s.Close()
+		running, err := s.Running(context.Background())
+		if err != nil || len(running) == 0 {
+			return false
+		}
+		supervisor = running[0].Holder
+		return true
+	})
+	if err := supervisor.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
-	r.commit(`(runtime.run "true")`)
-	r.pushUnattended("")
-	for range maxDeaths {
-		// The first dies with its supervisor dead at once; both over the same run.
-		w.quire([]string{"worker", "--once"}, "QUIRE_CRASH_AT="+string(event.StepStarted))
-		w.quire([]string{"worker", "--once"}, "QUIRE_CRASH_AT="+string(event.StepOrphanFound))
+	working.Wait() // the first dies over what its supervisor left
+	state := func() event.Run {
+		t.Helper()
+		runs := w.runs()
+		if len(runs) == 0 {
+			t.Fatal("there is no run")
+		}
+		return runs[0]
+	}
+	for n := 1; n < maxDeaths; n++ {
+		if r := state(); r.State != event.RunRunning {
+			t.Fatalf("after %d deaths the run is %s", n, r.State)
+		}
+		if out, err := w.quire([]string{"worker", "--once"}, crash); err == nil {
+			t.Fatalf("the worker did not die:\n%s", out)
+		}
 	}
 	w.workOff()
+	run := state()
+	if run.State != event.RunOrphaned || !strings.Contains(run.Reason.String(), "2 workers died while they read what it left") {
+		t.Errorf("the run is %s: %s", run.State, run.Reason)
+	}
+	if report := w.report(run); !strings.Contains(report, fmt.Sprintf("quire retry %d", run.Number)) {
+		t.Errorf("report %q", report)
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.root, "work", "*")); len(left) > 0 {
+		t.Errorf("notes are left: %v", left)
+	}
+	// What comes later is done, and so is this again.
+	later := r.commit(`(runtime.run "true")`)
+	r.pushUnattended("")
+	w.workOff()
+	if runs := w.runs(); len(runs) != 2 || runs[1].New != later || runs[1].State != event.RunSucceeded {
+		t.Errorf("runs %+v", runs)
+	}
 	w.checkInvariants()
+}
+
+// A worker that died with several things in hand blames none of them before it is
+// known which: what is done without harm is cleared, and the other is set aside.
+func TestAnInnocentIsNotSetAside(t *testing.T) {
+	a := attemptsIn(t.TempDir(), "boot")
+	died := func(pid int, what ...string) {
+		t.Helper()
+		for _, kind := range what {
+			n, err := a.begin(kind, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(n.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.SplitAfter(string(text), "\n")
+			last := &lines[len(lines)-2]
+			*last = strings.Replace(*last, fmt.Sprint(" ", os.Getpid(), " "), fmt.Sprint(" ", pid, " "), 1)
+			if err := os.WriteFile(n.file, []byte(strings.Join(lines, "")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := func(push, mirror int) {
+		t.Helper()
+		if p, m := a.deaths(workPush, "x"), a.deaths(workMirror, "x"); p != push || m != mirror {
+			t.Errorf("the push has %d deaths and the mirror %d, want %d and %d", p, m, push, mirror)
+		}
+	}
+	died(901, workPush, workMirror)
+	want(0, 0)
+	died(902, workPush, workMirror)
+	want(1, 1)
+	a.forget(workPush, "x") // it was taken
+	want(0, 2)
+	a.forget(workMirror, "x")
+	died(903, workPush, workStart)
+	want(1, 0)
+	if n := a.deaths(workStart, "x"); n != 0 {
+		t.Errorf("a run that was about to begin has %d deaths", n)
+	}
+	// If they are always together, both are set aside in the end.
+	for pid := range 2 * maxDeaths {
+		died(910+pid, workRecover, workMirror)
+	}
+	if n, m := a.deaths(workRecover, "x"), a.deaths(workMirror, "x"); n != maxDeaths || m != maxDeaths {
+		t.Errorf("after %d deaths over both they have %d and %d", 2*maxDeaths, n, m)
+	}
 }
 
 func TestNotesCountDeathsOnly(t *testing.T) {

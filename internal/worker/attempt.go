@@ -54,18 +54,51 @@ func (a attempts) file(kind, what string) string {
 }
 
 // deaths is how many died over something since this machine was booted.
-func (a attempts) deaths(kind, what string) int {
-	text, err := os.ReadFile(a.file(kind, what))
-	if err != nil {
-		return 0
+//
+// A worker can have several things in hand: it takes a push while it pushes to
+// mirrors. Which of them it died over nobody can say, so such a death counts for
+// half, for each of them. What is done meanwhile without harm loses its note, and
+// then the other was alone: so it is the guilty one that comes to two.
+func (a attempts) deaths(kind, what string) int { return a.deathsIn(a.file(kind, what)) }
+
+func (a attempts) deathsIn(file string) int {
+	dead := a.workers(file)
+	if len(dead) == 0 {
+		return 0 // the usual case: one look for a file that is not there
 	}
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, a.boot+" ") {
-			n++
+	shared := map[string]bool{}
+	entries, _ := os.ReadDir(a.dir)
+	for _, e := range entries {
+		// A run that begins is its supervisor's to die over, not the worker's.
+		if path := filepath.Join(a.dir, e.Name()); path != file && !strings.HasPrefix(e.Name(), workStart+"-") {
+			for _, worker := range a.workers(path) {
+				shared[worker] = true
+			}
 		}
 	}
-	return n
+	halves := 0
+	for _, worker := range dead {
+		if halves += 2; shared[worker] {
+			halves--
+		}
+	}
+	return halves / 2
+}
+
+// workers are those that began something since this machine was booted, a process
+// id for each line of its note.
+func (a attempts) workers(file string) (pids []string) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, now := strings.CutPrefix(line, a.boot+" "); now {
+			pid, _, _ := strings.Cut(rest, " ")
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // attempt is a line of a note.
@@ -164,10 +197,9 @@ func SetAside(cfg *config.Config) []Aside {
 		}
 		path := filepath.Join(a.dir, e.Name())
 		text, _ := os.ReadFile(path)
-		here := Aside{Kind: kind, Note: path}
+		here := Aside{Kind: kind, Note: path, Deaths: a.deathsIn(path)}
 		for line := range strings.Lines(string(text)) {
 			if rest, now := strings.CutPrefix(line, a.boot+" "); now {
-				here.Deaths++
 				_, quoted, _ := strings.Cut(rest, "Z ")
 				here.What, _ = strconv.Unquote(strings.TrimSpace(quoted))
 			}

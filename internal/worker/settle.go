@@ -210,20 +210,25 @@ func publish(d runlog.Dir, r event.Run, out runlog.Outcome) error {
 		return err
 	}
 	if last.Type != event.RunFinished {
-		a, err := runlog.Append(d.Events())
-		if err != nil {
-			return fmt.Errorf("end run %d: %w", r.Number, err)
-		}
-		err = a.Record(event.Record{AtMS: out.FinishedAt.UnixMilli(), Type: event.RunFinished, State: string(out.State),
-			Reason: out.Reason, DurationMS: out.Duration.Milliseconds(), Interrupted: out.Interrupted})
-		if cerr := a.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
+		if err := recordEnd(d, out); err != nil {
 			return fmt.Errorf("end run %d: %w", r.Number, err)
 		}
 	}
 	return d.WriteOutcome(out)
+}
+
+// recordEnd adds the event that ends a run's list, with nothing of the list read.
+func recordEnd(d runlog.Dir, out runlog.Outcome) error {
+	a, err := runlog.Append(d.Events())
+	if err != nil {
+		return err
+	}
+	err = a.Record(event.Record{AtMS: out.FinishedAt.UnixMilli(), Type: event.RunFinished, State: string(out.State),
+		Reason: out.Reason, DurationMS: out.Duration.Milliseconds(), Interrupted: out.Interrupted})
+	if cerr := a.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 // endOf is the end of a file, as much as a last line takes; "" if there is none.
