@@ -152,7 +152,7 @@ func (r *reception) chain(path string, input []byte) {
 // read takes in everything that git tells of the push.
 func (r *reception) read() (input []byte, err error) {
 	updates, input, err := readUpdates(r.call.Stdin)
-	r.push = event.Push{At: time.Now(), Pusher: pusher(os.Getenv), Updates: updates}
+	r.push = event.Push{At: time.Now(), Pusher: pusher(os.Getenv, nil), Updates: updates}
 	r.push.ID = event.NewID(r.push.At)
 	r.push.Options, r.options = r.readOptions()
 	return input, err
@@ -205,6 +205,7 @@ func (r *reception) prepare() (spool.Dir, bool) {
 	if r.conf == nil || len(r.push.Updates) == 0 {
 		return "", false
 	}
+	r.push.Pusher = pusher(os.Getenv, r.conf.Hook.PusherFrom)
 	r.term.stall = r.conf.Hook.StallLimit.D()
 	return spool.Dir(r.conf.StateDir), true
 }

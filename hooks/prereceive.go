@@ -50,7 +50,7 @@ func (r *reception) announce() error {
 	if r.isByRun(spool.Dir(r.conf.StateDir)) {
 		return nil // post-receive will not take it up
 	}
-	r.push.At = time.Now()
+	r.push.At, r.push.Pusher = time.Now(), pusher(os.Getenv, r.conf.Hook.PusherFrom)
 	r.push.ID = announcedID(r.push.At)
 	if err := spool.Dir(r.conf.StateDir).Intend(r.push); err != nil {
 		return errors.New("this push is not written ahead: " + err.Error())

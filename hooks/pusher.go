@@ -10,25 +10,13 @@ import (
 	"unicode"
 )
 
-// nameVariables are where programs in front of git leave the name of the person
-// who pushes, best first. QUIRE_PUSHER is for those who have none: sshd sets it
-// by environment="QUIRE_PUSHER=alice" in authorized_keys.
-var nameVariables = []string{
-	"QUIRE_PUSHER",
-	"GL_USER",             // gitolite
-	"GL_USERNAME",         // GitLab Shell
-	"GITEA_PUSHER_NAME",   // Gitea, Forgejo
-	"SOFT_SERVE_USERNAME", // Soft Serve
-	"GOGS_AUTH_USER_NAME", // Gogs
-	"KALLITHEA_USER",      // Kallithea
-	"REMOTE_USER",         // git http-backend behind a web server (RFC 3875, 4.1.11)
-}
-
-// pusher is the best name for who pushes: the one the forge gives, else the Unix
-// user, with the fingerprint of the SSH key where sshd tells it
-// (ExposeAuthInfo yes), since many people may share one account.
-func pusher(env func(string) string) string {
-	for _, name := range nameVariables {
+// pusher is who pushes: the name in the first of the variables that the operator
+// believes ([hook] pusher_from) and that is set, else the Unix user, with the
+// fingerprint of the SSH key where sshd tells it (ExposeAuthInfo yes), since many people
+// may share one account. Rules hang on it, so no other variable is asked: where
+// sshd passes on what a client sets, the client would choose who it is.
+func pusher(env func(string) string, believed []string) string {
+	for _, name := range believed {
 		if who := tame(env(name)); who != "" {
 			return who
 		}

@@ -38,12 +38,14 @@ type secretListing struct {
 	Refs   []string `json:"refs,omitempty"`
 	Jobs   []string `json:"jobs,omitempty"`
 
+	Pushers []string `json:"pushers,omitempty"`
+
 	Protect      config.Protection `json:"protect"`
 	ProtectPaths []string          `json:"protect_paths,omitempty"`
 }
 
 func listingOf(d config.Secret) secretListing {
-	l := secretListing{Name: d.Name, Source: d.Source(), Repos: d.Repos, Refs: d.Refs, Jobs: d.Jobs, Protect: d.Protect, ProtectPaths: d.ProtectPaths}
+	l := secretListing{Name: d.Name, Source: d.Source(), Repos: d.Repos, Refs: d.Refs, Jobs: d.Jobs, Pushers: d.Pushers, Protect: d.Protect, ProtectPaths: d.ProtectPaths}
 	switch l.Source {
 	case "file":
 		l.From = d.File
@@ -95,10 +97,10 @@ func listSecrets(out io.Writer, cfg *config.Config) error {
 		return err
 	}
 	var c columns
-	c.add("NAME", "SOURCE", "REPOS", "REFS", "JOBS", "CODE")
+	c.add("NAME", "SOURCE", "REPOS", "REFS", "PUSHERS", "JOBS", "CODE")
 	for _, name := range cfg.SecretNames() {
 		l := listingOf(cfg.Secrets[name])
-		c.add(l.Name, plain(strings.TrimSpace(l.Source+" "+l.From)), orAll(l.Repos), orAll(l.Refs), orAll(l.Jobs), plain(l.protection()))
+		c.add(l.Name, plain(strings.TrimSpace(l.Source+" "+l.From)), orAll(l.Repos), orAll(l.Refs), orAll(l.Pushers), orAll(l.Jobs), plain(l.protection()))
 	}
 	return c.print(out)
 }

@@ -49,8 +49,12 @@ type Config struct {
 
 // Hook is what a pusher meets.
 type Hook struct {
-	Wait       string   `toml:"wait"`        // none, start, finish
-	WaitLimit  Duration `toml:"wait_limit"`  // after that the report goes on without the pusher
+	Wait      string   `toml:"wait"`       // none, start, finish
+	WaitLimit Duration `toml:"wait_limit"` // after that the report goes on without the pusher
+	// PusherFrom names variables in which programs in front of git (gitolite, a web
+	// server) leave the name of the person who pushes, best first. They are believed
+	// of pushes that the runner itself makes.
+	PusherFrom []string `toml:"pusher_from"`
 	StallLimit Duration `toml:"stall_limit"` // how long the pusher's terminal may take no bytes
 }
 
@@ -150,6 +154,8 @@ type Secret struct {
 	Repos []string `toml:"repos"` // empty: every repository
 	Refs  []string `toml:"refs"`  // empty: every ref
 	Jobs  []string `toml:"jobs"`  // empty: every job
+	// Pushers are the people whose pushes' runs get it, as Push.Pusher has them; empty: everybody.
+	Pushers []string `toml:"pushers"`
 
 	Protect      Protection `toml:"protect"`       // only to a run that is the default branch's own: true, "tree"
 	ProtectPaths []string   `toml:"protect_paths"` // with true: files that count beside the pipeline's

@@ -67,6 +67,7 @@ func (c *Config) validateSecret(s Secret, f *faults) {
 	f.globs(key+".repos", s.Repos)
 	f.globs(key+".refs", s.Refs)
 	f.globs(key+".jobs", s.Jobs)
+	f.globs(key+".pushers", s.Pushers)
 	c.validateProtection(s, f)
 }
 

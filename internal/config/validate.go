@@ -18,6 +18,11 @@ func (c *Config) validate(f *faults) {
 	f.oneOf("keep_workspace", c.KeepWorkspace, "never", "failed", "always")
 	f.oneOf("hook.wait", c.Hook.Wait, "none", "start", "finish")
 	c.Recover.validate(f)
+	for _, name := range c.Hook.PusherFrom {
+		if name == "" || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789abcdefghijklmnopqrstuvwxyz") != "" {
+			f.add("hook.pusher_from", "hook.pusher_from: %q is no name of a variable", name)
+		}
+	}
 	if c.Eval.Timeout <= 0 {
 		f.add("eval.timeout", "eval.timeout must be more than 0: a pipeline that loops for ever would hold its place for ever")
 	}

@@ -24,8 +24,8 @@ type Push struct {
 	// GitDir is the repository's absolute path, symbolic links resolved.
 	GitDir string `json:"git_dir"`
 
-	// Pusher is the best name the hook had for the person: the forge's or
-	// gitolite's variable if set, else the Unix user.
+	// Pusher is who pushed: the Unix user, or for pushes of the runner itself the name in a
+	// variable that [hook] pusher_from lists. Rules may name it.
 	Pusher string `json:"pusher"`
 
 	// Options are the push options, verbatim (`git push -o`).

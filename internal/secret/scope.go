@@ -13,6 +13,7 @@ import (
 type Scope struct {
 	GitDir string // the repository: absolute, symbolic links resolved
 	Ref    string // the run's full ref name
+	Pusher string // who made the push; empty outside any run
 	Job    string // the job that asks; empty only outside any job (a notification)
 
 	// Protected says that the declaration's protection (protect, protect_paths)
@@ -34,6 +35,7 @@ func admit(d config.Secret, s Scope) error {
 	}{
 		{"repositories", "this run is for", d.Repos, s.GitDir, event.MatchRepo},
 		{"refs", "this run is for", d.Refs, s.Ref, event.MatchRef},
+		{"pushers", "this run is of a push by", d.Pushers, s.Pusher, event.MatchName},
 		{"jobs", "this job is", d.Jobs, s.Job, event.MatchName},
 	}
 	for _, r := range rules {

@@ -3,6 +3,7 @@ package supervise
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"quire/internal/config"
@@ -33,9 +34,24 @@ func domainOf(cfg *config.Config, r event.Run, s *standing) domain {
 	case s.isDefault():
 		d.own = d.trusted
 	default:
-		d.own = domainName("ref", r.GitDir, r.Ref, s.holds(cfg)...)
+		d.own = domainName("ref", r.GitDir, r.Ref, append(s.holds(cfg), givenTo(cfg, r.Pusher)...)...)
 	}
 	return d
+}
+
+// givenTo names the rules of pushers, of all that the secrets of the configuration
+// have, that admit a pusher: each once, in order. What a run of another pusher wrote is not
+// read by one that is given what that was refused.
+func givenTo(cfg *config.Config, pusher string) []string {
+	var out []string
+	for _, name := range cfg.SecretNames() {
+		patterns := cfg.Secrets[name].Pushers
+		if slices.ContainsFunc(patterns, func(p string) bool { ok, err := event.MatchName(p, pusher); return ok && err == nil }) {
+			out = append(out, "pushers\x00"+strings.Join(patterns, "\x00"))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // all are the domains that the run may read, its own first.

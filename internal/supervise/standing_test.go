@@ -3,6 +3,7 @@ package supervise
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -186,5 +187,17 @@ func TestProtectedSecretOfABranch(t *testing.T) {
 	r := b.runOn("refs/heads/feature", map[string]string{".quire/Dockerfile": "FROM evil"})
 	if want := "secret token is protected: only a run whose .quire is the default branch's own gets it, and .quire at "; r.State != event.RunFailed || !strings.Contains(r.report, want) {
 		t.Errorf("a branch with another Dockerfile: %s\n%s", r.State, r.report)
+	}
+}
+
+// A branch's caches are not shared by a pusher who is given a secret and one to whom
+// it is refused.
+func TestCachesOfABranchAreApartByWhoIsGivenASecret(t *testing.T) {
+	cfg, err := config.Parse("c.toml", "state_dir = \"/s\"\n[secrets.a]\nenv = \"A\"\npushers = [\"alice\", \"carol\"]\n[secrets.b]\nenv = \"B\"\npushers = [\"nobody\"]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(givenTo(cfg, "bob")) != 0 || len(givenTo(cfg, "alice")) != 1 || !slices.Equal(givenTo(cfg, "alice"), givenTo(cfg, "carol")) {
+		t.Errorf("bob %q, alice %q, carol %q", givenTo(cfg, "bob"), givenTo(cfg, "alice"), givenTo(cfg, "carol"))
 	}
 }

@@ -202,7 +202,7 @@ func (w *world) Secret(ctx context.Context, call pipeline.Call, name string) (st
 // scope is who asks for the secret called name. How the run's commit stands
 // beside the default branch costs a look at trees, and few secrets want to know.
 func (w *world) scope(call pipeline.Call, name string) secret.Scope {
-	sc := secret.Scope{GitDir: w.run.GitDir, Ref: w.run.Ref, Job: call.Job}
+	sc := secret.Scope{GitDir: w.run.GitDir, Ref: w.run.Ref, Pusher: w.run.Pusher, Job: call.Job}
 	if d := w.cfg.Secrets[name]; d.Protect != config.Unprotected {
 		sc.Unlike = w.standing.unlike(d)
 		sc.Protected = sc.Unlike == ""

@@ -31,14 +31,14 @@ func MirrorOrders(cfg *config.Config) []mirror.Order {
 }
 
 // MirrorSecret reveals the secret of a mirror outside of any run. A secret's
-// refs and jobs limit which pipelines may have it. Here the operator's own
+// refs, jobs and pushers limit which pipelines may have it. Here the operator's own
 // order names it, or a pipeline's that was admitted when it was given; so only
 // the limit to repositories counts.
 func MirrorSecret(ctx context.Context, cfg *config.Config, gitDir, name string) (secret.Value, error) {
 	ours := *cfg
 	ours.Secrets = maps.Clone(cfg.Secrets)
 	if s, ok := ours.Secrets[name]; ok {
-		s.Refs, s.Jobs, s.Protect = nil, nil, config.Unprotected
+		s.Refs, s.Jobs, s.Pushers, s.Protect = nil, nil, nil, config.Unprotected
 		ours.Secrets[name] = s
 	}
 	return secret.Open(&ours).Reveal(ctx, name, secret.Scope{GitDir: gitDir, Protected: true})
