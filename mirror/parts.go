@@ -16,18 +16,30 @@ import (
 // made in parts: fewer refs, then less history. What can be known to be too
 // large is not sent in the first place.
 
-// maxParts bounds the further pushes that one push may be cut into.
+// maxParts bounds the steps in which one push's histories are brought up. What is
+// left is tried again later, and goes on from there.
 const maxParts = 64
 
 // inParts pushes again, in parts, what was refused as a whole.
 func (p *pusher) inParts(ctx context.Context, moves []*move) {
+	p.halve(ctx, moves)
 	budget := maxParts
-	p.halve(ctx, moves, &budget)
+	climbed := false
 	for _, m := range moves {
 		if m.tooLarge() && m.climbs() {
 			p.climb(ctx, m, &budget)
+			climbed = climbed || m.result.Status.Good()
 		}
 	}
+	// A tag of a history that has arrived by now needs next to nothing.
+	var rest []*move
+	for _, m := range moves {
+		if climbed && m.tooLarge() && !m.climbs() && ctx.Err() == nil {
+			m.result = nil
+			rest = append(rest, m)
+		}
+	}
+	p.settle(ctx, rest)
 }
 
 func (m *move) tooLarge() bool { return m.result != nil && m.result.Class == ClassPackTooLarge }
@@ -99,29 +111,47 @@ func (p *pusher) weigh(ctx context.Context, tip string, there []string) int64 {
 	return n
 }
 
-// halve pushes each half by itself, down to single refs. Refs whose half is
-// well have landed; what is left is refused for a reason of its own.
-func (p *pusher) halve(ctx context.Context, moves []*move, budget *int) {
-	if len(moves) < 2 || !asWhole(moves) {
-		return
-	}
-	for _, half := range [][]*move{moves[:len(moves)/2], moves[len(moves)/2:]} {
-		if *budget == 0 || ctx.Err() != nil {
-			return
+// halve finds the refs for which a push was refused as a whole: it pushes each half
+// by itself, down to single refs, all halves of one size before smaller ones, so
+// that what is well lands early. For b refs that are refused of n it makes some
+// 2·b·log n pushes. What it does not come to before ctx ends stays owed; so does
+// what is owed anyway, when nothing has landed for long: then it may be the remote
+// that is unwell, and no ref.
+func (p *pusher) halve(ctx context.Context, moves []*move) {
+	barren := 0
+	for todo := [][]*move{moves}; len(todo) > 0; todo = todo[1:] {
+		g := todo[0]
+		if len(g) < 2 || !asWhole(g) || g[0].result.Status == Pending && barren >= maxBarren {
+			continue
 		}
-		*budget--
-		for _, m := range half {
-			m.result = nil
+		for _, half := range [][]*move{g[:len(g)/2], g[len(g)/2:]} {
+			if ctx.Err() != nil {
+				for _, m := range half {
+					p.interrupted(m, context.Cause(ctx))
+				}
+				continue
+			}
+			for _, m := range half {
+				m.result, m.whole = nil, false
+			}
+			p.settle(ctx, half)
+			barren++
+			if slices.ContainsFunc(half, func(m *move) bool { return m.result.Status.Good() }) {
+				barren = 0
+			}
+			todo = append(todo, half)
 		}
-		p.settle(ctx, half)
-		p.halve(ctx, half, budget)
 	}
 }
+
+// maxBarren is after how many pushes in a row of which nothing landed the search for
+// refs that do is given up until the next attempt.
+const maxBarren = 64
 
 // asWhole reports whether the remote refused all of the moves in one breath.
 func asWhole(moves []*move) bool {
 	for _, m := range moves {
-		if m.result == nil || m.result.Status != Refused || !m.whole && !m.tooLarge() {
+		if m.result == nil || m.result.Status.Good() || !m.whole && !m.tooLarge() {
 			return false
 		}
 	}

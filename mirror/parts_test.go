@@ -3,9 +3,11 @@ package mirror
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"quire/mirror/forgetest"
@@ -152,4 +154,74 @@ func TestOneBadRefDoesNotKeepAHundredBack(t *testing.T) {
 	if rep.Attempts > 20 {
 		t.Errorf("%d pushes", rep.Attempts)
 	}
+}
+
+// However many refs of a push a hook refuses, and whatever it says, the others land: a
+// refusal that sounds as if it would pass keeps no other back.
+func TestAHooksRefusalKeepsNoOtherBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		says  string
+		class Class
+	}{
+		"plain":        {"we do not want it", ClassDeclined},
+		"try again":    {"quota service says: try again later", ClassServer},
+		"a rate limit": {"this branch name exceeds our rate limit", ClassRateLimit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.target.URL = w.dst
+			forgetest.Hook(t, w.dst, "pre-receive", "while read old new ref; do case $ref in *bad*) bad=1; esac; done\n[ -z \"$bad\" ] || { echo '"+c.says+"' >&2; exit 1; }")
+			const n, every = 60, 7
+			one := w.commit("", "one")
+			var wants []Want
+			for i := range n {
+				kind := "good"
+				if i%every == 3 {
+					kind = "bad"
+				}
+				wants = append(wants, Want{fmt.Sprintf("refs/heads/%03d-%s", i, kind), w.commit("", fmt.Sprint(i), one)})
+			}
+			rep := w.deliver(w.request(wants...))
+			bad := 0
+			for i, r := range rep.Results {
+				if i%every != 3 {
+					if r.Status != Created {
+						t.Errorf("%+v", r)
+					}
+					continue
+				}
+				if bad++; r.Status != refusedOrPending(c.class) || r.Class != c.class {
+					t.Errorf("%+v", r)
+				}
+			}
+			if rep.Attempts <= maxParts || rep.Attempts > 1+2*bad*6 {
+				t.Errorf("%d pushes for %d bad refs of %d", rep.Attempts, bad, n)
+			}
+		})
+	}
+}
+
+// One commit that the remote's own check of objects refuses keeps no other back.
+func TestARefusedObjectKeepsNoOtherBack(t *testing.T) {
+	w := newWorld(t)
+	git(t, w.dst, "config", "receive.fsckObjects", "true")
+	good := w.commit("refs/heads/main", "good")
+	raw := git(t, w.src, "cat-file", "commit", good)
+	bad := gitIn(t, w.src, strings.Replace(raw, "author Ada <ada@example.org>", "author Ada <ada@example.org", 1)+"\n", "hash-object", "-t", "commit", "-w", "--literally", "--stdin")
+	rep := w.deliver(w.request(Want{"refs/heads/bad", bad}, Want{"refs/heads/main", good}))
+	if r := rep.Results[0]; r.Status != Refused || r.Class != ClassDeclined {
+		t.Errorf("%+v", r)
+	}
+	w.wantThere("refs/heads/main", good)
+	w.wantThere("refs/heads/bad", "")
+}
+
+// A tag goes when the branch whose history was too large has arrived in parts.
+func TestATagOfALargeHistoryFollows(t *testing.T) {
+	w := newWorld(t)
+	git(t, w.dst, "config", "receive.maxInputSize", "350000")
+	tip := w.history("refs/heads/main", 5)
+	w.push(Want{"refs/heads/main", tip}, Want{"refs/tags/v1", tip})
+	w.wantThere("refs/heads/main", tip)
+	w.wantThere("refs/tags/v1", tip)
 }

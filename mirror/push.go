@@ -104,7 +104,9 @@ func (p *pusher) once(ctx context.Context, moves []*move) (again []*move) {
 		case ok && !v.ok() && !v.conflict() && !v.unclear():
 			c, detail := p.refusal(m, v, out.stderr)
 			p.refuse(m, refusedOrPending(c), c, detail)
-			m.whole = v.reason == "pre-receive hook declined"
+			// Another part of the push may fare better, whatever the words beside the
+			// refusal sound like; not where they speak of the target as a whole.
+			m.whole = v.reason == "pre-receive hook declined" && (c.Transient() || !ofTarget[c]) || v.reason == "unpacker error" && c == ClassDeclined
 		default:
 			doubtful = append(doubtful, m)
 		}
@@ -243,11 +245,17 @@ func (p *pusher) refusal(m *move, v verdict, stderr string) (Class, string) {
 		return c, both(v.reason, said)
 	}
 	c := p.classify(mine.String() + "\n" + v.reason)
-	if c == ClassUnknown && v.flag == '!' {
+	switch {
+	case c == ClassUnknown && v.flag == '!':
 		c = ClassDeclined
+	case v.reason == "unpacker error" && fsckError.MatchString(mine.String()):
+		c = ClassDeclined // an object is what the remote does not take (receive.fsckObjects)
 	}
 	return c, both(v.reason, said)
 }
+
+// fsckError is git's word for an object that is refused by a check of its content.
+var fsckError = regexp.MustCompile(`(?i)fsck error|error in object|error: object [0-9a-f]+: `)
 
 // refsIn finds full ref names in what a remote prints.
 var refsIn = regexp.MustCompile(`refs/[^\s'"\x60:,;()]*[^\s'"\x60:,;().]`)
