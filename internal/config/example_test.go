@@ -43,6 +43,9 @@ func TestExample(t *testing.T) {
 	if want.SSH.KnownHosts == nil {
 		got.SSH.KnownHosts = nil // [] and absent are the same
 	}
+	if want.Hook.PusherFrom == nil {
+		got.Hook.PusherFrom = nil
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("a default is shown wrongly:\n got %+v\nwant %+v", got, want)
 	}
