@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -35,6 +36,8 @@ func (s *supervision) imageContext(commit string) func(context.Context) ([]execu
 func commitContext(ctx context.Context, repo *gitrepo.Repo, commit string) ([]executor.ContextFile, error) {
 	if id, err := repo.Identity(commit, contextDir+"/Dockerfile"); err != nil || id == "" {
 		return nil, err
+	} else if strings.HasPrefix(id, "120000 ") {
+		return nil, errDockerfileLink
 	}
 	paths, err := repo.List(commit, contextDir)
 	if err != nil {
@@ -64,7 +67,16 @@ func directoryContext(ctx context.Context, top string) ([]executor.ContextFile, 
 		return nil, err
 	}
 	defer root.Close()
-	if there, err := root.IsRegular(ctx, contextDir+"/Dockerfile"); err != nil || !there {
+	if there, err := root.IsRegular(ctx, contextDir+"/Dockerfile"); err == nil && !there {
+		f, err := root.Open(ctx, contextDir+"/Dockerfile")
+		if err == nil {
+			f.Close()
+		}
+		if err == nil || errors.Is(err, jobfile.ErrOutside) { // behind a link, then
+			return nil, errDockerfileLink
+		}
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
 	c := contextReader{ctx: ctx}
@@ -91,6 +103,10 @@ func directoryContext(ctx context.Context, top string) ([]executor.ContextFile, 
 
 // checkoutBounds are how much of .quire is looked at in a checkout.
 var checkoutBounds = jobfile.Bounds{Entries: 100_000, Depth: 200}
+
+// errDockerfileLink: without it the run would go on in another image, as if there were
+// no Dockerfile.
+var errDockerfileLink = fmt.Errorf("%s/Dockerfile is no plain file: links are not part of an image's context; put the file itself there", contextDir)
 
 var errContextTooLarge = fmt.Errorf("its context, %s, holds more than %d MiB: fetch the rest with RUN, or take it from a base image", contextDir, maxContextBytes>>20)
 

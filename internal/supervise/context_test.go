@@ -62,6 +62,22 @@ func TestImageContext(t *testing.T) {
 	}
 }
 
+// A run must not go on in another image because nobody follows a link.
+func TestADockerfileThatIsALinkIsRefused(t *testing.T) {
+	gitDir, _ := bareRepo(t, map[string]string{PipelineFile: "(main)", ".quire/real": "FROM x\n"})
+	work := filepath.Join(filepath.Dir(gitDir), "work")
+	if err := os.Symlink("real", filepath.Join(work, ".quire", "Dockerfile")); err != nil {
+		t.Fatal(err)
+	}
+	commit := pushCommit(t, gitDir, work, map[string]string{"other": "x"})
+	if files, err := commitContext(t.Context(), openRepo(t, gitDir), commit); !errors.Is(err, errDockerfileLink) {
+		t.Errorf("of the commit: %v, %v", paths(files), err)
+	}
+	if files, err := directoryContext(t.Context(), work); !errors.Is(err, errDockerfileLink) {
+		t.Errorf("of a checkout: %v, %v", paths(files), err)
+	}
+}
+
 func TestImageContextHasBounds(t *testing.T) {
 	c := contextReader{ctx: t.Context()}
 	chunk := make([]byte, 1<<20)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // What the engine does itself while it builds, outside of any container, has
@@ -70,8 +71,11 @@ func logicalLines(text string, doubled bool) ([]line, error) {
 		if s == "" || strings.HasPrefix(s, "#") {
 			continue
 		}
-		if open {
-			s = strings.TrimRight(strings.TrimSuffix(raw, "\r"), " \t")
+		// Only blanks and tabs may follow the backslash: after one with a form feed
+		// the next line is an instruction (buildkit, parser.go).
+		s = strings.TrimRight(strings.TrimRight(raw, "\r"), " \t")
+		if !open {
+			s = strings.TrimLeftFunc(s, unicode.IsSpace)
 		}
 		goesOn := strings.HasSuffix(s, `\`) && (doubled || !strings.HasSuffix(s, `\\`))
 		if goesOn {
@@ -127,13 +131,16 @@ func basesOf(lines []line) ([]string, error) {
 			if image, stage, err = from(args, rest); err == nil && image != "scratch" && !contains(stages, image) {
 				found = append(found, image)
 			}
-			stages = append(stages, stage)
+			if stage != "" { // one without a name has a number
+				stages = append(stages, stage)
+			}
 		case word == "copy":
 			for _, f := range flags {
 				if name, ok := strings.CutPrefix(strings.ToLower(f), "--from="); ok && !contains(stages, name) && !isNumber(name) {
-					if err = plainName(name); err == nil {
-						found = append(found, f[len("--from="):])
+					if err = plainName(name); err != nil {
+						break
 					}
+					found = append(found, f[len("--from="):])
 				}
 			}
 		}

@@ -145,6 +145,7 @@ func TestTheRepositoryIsReadAndNotWritten(t *testing.T) {
 	spec := executortest.NewSpec(t)
 	borrowed := filepath.Join(t.TempDir(), "objects")
 	write(t, filepath.Join(borrowed, "of-another"), "borrowed\n")
+	write(t, filepath.Join(borrowed, "pack", "a.pack"), "")
 	write(t, filepath.Join(spec.GitDir, "HEAD"), "own\n")
 	write(t, filepath.Join(spec.GitDir, "objects", "info", "alternates"), "# none\n"+borrowed+"\n")
 	x := start(t, spec)
