@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -139,5 +140,70 @@ func TestNothingIsMadeInTheSettings(t *testing.T) {
 	}
 	if out, _ := sh(t, x, "ls -d /etc/made* /etc/passwd 2>/dev/null; touch /etc/passwd /etc/made"); strings.Contains(out, "made-by") || strings.Count(out, "Read-only") != 2 || !strings.HasPrefix(out, "/etc/passwd") {
 		t.Errorf("%s", out)
+	}
+}
+
+// Between the look at a mount point and the mount a command of the same run has all the
+// time it wants to put a link in the place of a directory that was found good: bwrap is
+// held up until it has tried.
+func TestMountPointsAreNotExchangedAfterTheyWereChecked(t *testing.T) {
+	needBwrap(t)
+	outside, unchanged := canary(t)
+	spec := executortest.NewSpec(t)
+	home, cache := t.TempDir(), t.TempDir()
+	spec.Mounts = []executor.Mount{
+		{Source: cache, Target: filepath.Join(spec.Workspace, "b", "made"), Writable: true},
+		{Source: t.TempDir(), Target: filepath.Join(home, "c", "d", "made"), Writable: true},
+	}
+	real, err := exec.LookPath("bwrap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	if err := os.Chmod(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(spec.Workspace, name) }
+	// What it can do is read in its text.
+	held := fmt.Sprintf("#!/bin/sh\n# --disable-userns\nif [ -e %[1]s ]; then\n\trm %[1]s\n\techo > %[2]s\n\twhile [ ! -e %[3]s ]; do sleep 0.02; done\nfi\nexec %[4]s \"$@\"\n",
+		in("hold"), in("held"), in("tried"), real)
+	if err := os.WriteFile(filepath.Join(bin, "bwrap"), []byte(held), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	x := start(t, spec)
+	env := []string{"HOME=" + home, "TO=/oldroot" + outside}
+	attack := make(chan string)
+	go func() {
+		out, _ := sh(t, x, `echo > started
+while [ ! -e held ]; do sleep 0.02; done
+for d in b "$HOME/c/d" "$HOME/c"; do
+	mv "$d" "$d.old" 2>/dev/null && ln -s "$TO" "$d" && echo "EXCHANGED $d"
+	rm -rf "$d" 2>/dev/null
+	[ -e "$d" ] || { ln -s "$TO" "$d" && echo "REPLACED $d"; }
+done
+echo > tried
+while [ ! -e over ]; do sleep 0.02; done`, env...)
+		attack <- out
+	}()
+	for {
+		if _, err := os.Stat(in("started")); err == nil {
+			break
+		}
+	}
+	write(t, in("hold"), "")
+	if out, exit := sh(t, x, `echo kept > b/made/f && ls -d b/made ~/c/d/made`, env...); exit.Code != 0 {
+		t.Errorf("%s%+v", out, exit)
+	}
+	if _, err := os.Stat(in("held")); err != nil {
+		t.Error("bwrap was not held up")
+	}
+	write(t, in("over"), "")
+	if out := <-attack; out != "" {
+		t.Errorf("%s", out)
+	}
+	unchanged()
+	if b, err := os.ReadFile(filepath.Join(cache, "f")); err != nil || string(b) != "kept\n" {
+		t.Errorf("the cache: %q, %v", b, err)
 	}
 }
