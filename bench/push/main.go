@@ -63,7 +63,10 @@ func run(n, objects int, keep bool) error {
 		if err := b.repositories(repo.objects); err != nil {
 			return err
 		}
-		for _, hook := range []hook{noop, held, warm, cold, watched} {
+		for _, hook := range []hook{noop, held, warm, cold, watched, heldOther, warmOther} {
+			if hook.byOther() && os.Geteuid() != 0 {
+				continue // only root can be somebody else
+			}
 			if err := b.row(repo.name, hook, n); err != nil {
 				return err
 			}
@@ -82,14 +85,34 @@ const (
 	cold hook = "quire, no worker running"
 
 	watched hook = "quire, no worker running, wait=finish" // the push lasts as long as its run
+
+	// Both pushes of a pair are another user's than the runner; the hook hands the
+	// push over.
+	heldOther hook = "quire, another user over the socket, the run held"
+	warmOther hook = "quire, another user over the socket, worker running"
 )
+
+func (h hook) byOther() bool { return h == heldOther || h == warmOther }
+func (h hook) holds() bool   { return h == held || h == heldOther }
+func (h hook) warm() bool    { return h == warm || h == warmOther }
 
 // row measures one hook at one repository and prints the result.
 func (b *bench) row(repo string, h hook, n int) (err error) {
 	if err := errors.Join(b.install(h), b.configure(h)); err != nil {
 		return err
 	}
-	if h == warm || h == held {
+	if b.other = h.byOther(); b.other {
+		if err := b.openToOther(); err != nil {
+			return err
+		}
+		end, err := b.listen()
+		if err != nil {
+			return err
+		}
+		defer end()
+		defer func() { b.other = false }()
+	}
+	if h.warm() || h.holds() {
 		if b.worker, err = b.startWorker(); err != nil {
 			return err
 		}
@@ -126,7 +149,7 @@ func (b *bench) row(repo string, h hook, n int) (err error) {
 	fmt.Printf("| %s | %s | %.1f ms | %.1f ms | %.3f (%.3f–%.3f) | %.3f |", repo, h, quantile(without, 0.5), quantile(with, 0.5),
 		quantile(ratio, 0.5), quantile(ratio, 0.25), quantile(ratio, 0.75),
 		quantile(with, 0.1)/quantile(without, 0.1)) // what a busy machine disturbs least
-	if h == warm || h == cold {
+	if h.warm() || h == cold {
 		fmt.Printf(" %.1f ms |\n", quantile(first, 0.5))
 	} else {
 		fmt.Println(" |")
@@ -145,10 +168,10 @@ func (b *bench) push(repo string) (float64, error) {
 // from its start to the first byte of its run's command. When it returns the run
 // is over.
 func (b *bench) pushHooked(h hook) (took, first float64, err error) {
-	switch h {
-	case cold, watched:
+	switch {
+	case h == cold || h == watched:
 		err = b.settle()
-	case held:
+	case h.holds():
 		err = b.worker.Process.Signal(syscall.SIGSTOP)
 	}
 	if err != nil {
@@ -158,7 +181,7 @@ func (b *bench) pushHooked(h hook) (took, first float64, err error) {
 	if took, err = b.push("hooked.git"); err != nil || h == noop {
 		return took, 0, err
 	}
-	if h == held {
+	if h.holds() {
 		if err := b.worker.Process.Signal(syscall.SIGCONT); err != nil {
 			return took, 0, err
 		}
@@ -179,9 +202,23 @@ type bench struct {
 	repos  string // plain.git, hooked.git and the client; others for each size, since quire remembers repositories
 	pushes int    // that made a run
 	worker *exec.Cmd
+	other  bool // the commands are another user's
 }
 
-func (b *bench) client() string   { return filepath.Join(b.repos, "client") }
+func (b *bench) client() string {
+	if b.other {
+		return filepath.Join(b.repos, "client-of-other")
+	}
+	return filepath.Join(b.repos, "client")
+}
+
+func (b *bench) home() string {
+	if b.other {
+		return filepath.Join(b.dir, "other")
+	}
+	return b.dir
+}
+
 func (b *bench) stateDir() string { return filepath.Join(b.dir, "state") }
 
 // output runs a command in an environment without the caller's configuration.
@@ -189,8 +226,11 @@ func (b *bench) output(dir, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "USER=bench", "QUIRE_CONFIG=" + filepath.Join(b.dir, "config.toml"),
+		"PATH=" + os.Getenv("PATH"), "HOME=" + b.home(), "USER=bench", "QUIRE_CONFIG=" + filepath.Join(b.dir, "config.toml"),
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=b", "GIT_AUTHOR_EMAIL=b@b", "GIT_COMMITTER_NAME=b", "GIT_COMMITTER_EMAIL=b@b",
+	}
+	if b.other {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: otherUser, Gid: otherUser}}
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -103,7 +103,66 @@ func (b *bench) install(h hook) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Symlink(filepath.Join(b.dir, "libexec", "quire", target), path)
+	if err := os.Symlink(filepath.Join(b.dir, "libexec", "quire", target), path); err != nil {
+		return err
+	}
+	// As quire install writes it.
+	record := fmt.Sprintf("runner = \"bench\"\nuid = %d\nconfig = %q\nstate_dir = %q\nsocket = %q\n", os.Geteuid(), filepath.Join(b.dir, "config.toml"), b.stateDir(), b.socket())
+	return os.WriteFile(filepath.Join(b.repos, "hooked.git", "quire.toml"), []byte(record), 0o644)
+}
+
+func (b *bench) socket() string { return filepath.Join(b.dir, "socket") }
+
+// otherUser is a user id that no account of the machine has.
+const otherUser = 61960
+
+// openToOther lets the other user push to both copies, from a client of that
+// user's.
+func (b *bench) openToOther() error {
+	client := b.client()
+	b.other = false
+	defer func() { b.other = true }()
+	if err := os.Chmod(b.dir, 0o755); err != nil {
+		return err
+	}
+	home := filepath.Join(b.dir, "other")
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[safe]\n\tdirectory = *\n"), 0o644); err != nil {
+		return err
+	}
+	commands := [][]string{
+		{"chmod", "-R", "a+rwX", filepath.Join(b.repos, "plain.git"), filepath.Join(b.repos, "hooked.git")},
+		{"chmod", "go-w", filepath.Join(b.repos, "hooked.git", "quire.toml")},
+	}
+	if _, err := os.Stat(client); errors.Is(err, fs.ErrNotExist) {
+		commands = append(commands, []string{"git", "clone", "-q", filepath.Join(b.repos, "plain.git"), client}, []string{"chown", "-R", fmt.Sprint(otherUser), client, home})
+	}
+	for _, c := range commands {
+		if _, err := b.output(b.dir, c[0], c[1:]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listen starts the runner's listener; what it returns ends it.
+func (b *bench) listen() (end func(), err error) {
+	cmd := exec.Command(filepath.Join(b.dir, "bin", "quire"), "worker", "--listen", "--socket", b.socket())
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "QUIRE_CONFIG=" + filepath.Join(b.dir, "config.toml")}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	end = func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() }
+	err = await("the listener", func() bool {
+		st, err := os.Stat(b.socket())
+		return err == nil && st.Mode().Perm() == 0o666
+	})
+	if err != nil {
+		end()
+	}
+	return end, err
 }
 
 // configure says how long an idle worker stays: through a whole row of pushes,
@@ -118,7 +177,7 @@ func (b *bench) configure(h hook) error {
 		wait = "finish"
 	}
 	config := fmt.Sprintf("state_dir = %q\nlinger = %q\n[retention]\nruns = 0\n[hook]\nwait = %q\n", b.stateDir(), linger, wait)
-	return os.WriteFile(filepath.Join(b.dir, "config.toml"), []byte(config), 0o600)
+	return os.WriteFile(filepath.Join(b.dir, "config.toml"), []byte(config), 0o644)
 }
 
 // startWorker starts one, idle; SIGTERM ends it.
