@@ -464,5 +464,18 @@ func TestDoctorLooksAsEachRunner(t *testing.T) {
 			strings.Contains(out, "chown") || strings.Contains(out, "chmod") || strings.Contains(out, ".db") {
 			t.Errorf("exit %d\n%s", status, out)
 		}
+
+		// A token file that root made is there, and nothing to the runner.
+		token := filepath.Join(b.Dir, "token")
+		if err := os.WriteFile(token, []byte("a-token-of-the-mirror\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.must("gitter", "sh", "-c", `printf '[secrets.mirror_token]\nfile = "%s"\n' "$1" >>~/.config/quire/config.toml`, "sh", token)
+		b.must("root", quire, "install", gitters) // its record names the file
+		out, status = b.as("root", quire, "doctor", gitters)
+		want := "bad gitter secrets secret mirror_token: open " + token + ": permission denied; make it readable for the user the worker runs as"
+		if status != 1 || !strings.Contains(strings.Join(strings.Fields(out), " "), want) || strings.Contains(out, "1 declared") {
+			t.Errorf("exit %d, want %q\n%s", status, want, out)
+		}
 	})
 }

@@ -33,6 +33,44 @@ type Server struct {
 	Stall time.Duration
 
 	Log *slog.Logger
+
+	known known
+}
+
+// known are the accounts of users who pushed lately: to ask a directory service
+// takes longer than all else that is done for a push.
+type known struct {
+	mu sync.Mutex
+	of map[int]knownAccount
+}
+
+type knownAccount struct {
+	account.Account
+	until time.Time
+}
+
+const (
+	knownFor = time.Minute
+	maxKnown = 1000
+)
+
+func (k *known) account(uid int) account.Account {
+	now := time.Now()
+	k.mu.Lock()
+	a, found := k.of[uid]
+	k.mu.Unlock()
+	if found && now.Before(a.until) {
+		return a.Account
+	}
+	a.Account, _ = account.ByUID(uid) // one without an entry is a number
+	a.until = now.Add(knownFor)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.of == nil || len(k.of) >= maxKnown {
+		k.of = map[int]knownAccount{}
+	}
+	k.of[uid] = a
+	return a.Account
 }
 
 // Bounds on what strangers may hold of the listener.
@@ -125,8 +163,8 @@ func (o *openConnections) none() bool {
 // serve is one connection.
 func (s *Server) serve(ctx context.Context, c *net.UnixConn, peer handover.Peer) {
 	defer c.Close()
-	by, _ := account.ByUID(peer.UID) // one without an entry is a number
-	by.Groups = peer.Groups          // the kernel's word, not the database's
+	by := s.known.account(peer.UID)
+	by.Groups = peer.Groups // the kernel's word, not the database's
 	p, err := s.take(ctx, c, by)
 	if err != nil {
 		s.Log.Warn("a push that was handed over is not taken", "user", peer.UID, "error", err)
