@@ -111,6 +111,10 @@ func (n *Node) regular() error {
 	return NotRegular{"a device"}
 }
 
+// ErrLeased is the error of a file that a process has asked to be told of before others
+// open it (fcntl(2), F_SETLEASE).
+var ErrLeased = errors.New("a process holds a lease on it")
+
 // open opens a plain file: this one, whatever its name leads to by now.
 // O_NONBLOCK: a job can hold a lease on its file, and open(2) would wait for the
 // lease to be given back, 45 seconds by default (fcntl(2), F_SETLEASE).
@@ -122,7 +126,7 @@ func (n *Node) open(access int) (*os.File, error) {
 		return unix.Open(n.path(), access|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	})
 	if errors.Is(err, unix.EAGAIN) {
-		return nil, errors.New("a process holds a lease on it")
+		return nil, ErrLeased
 	}
 	if err != nil {
 		return nil, err

@@ -44,6 +44,9 @@ func (h *host) Exec(ctx context.Context, c executor.Command, stdout, stderr io.W
 	}
 	env := local.Env(c.Env, h.run.RunID)
 	at, err := local.View(local.Machine).Find(ctx, c, h.workspace, env)
+	if err == nil {
+		err = local.Ready(ctx, c, at.Path)
+	}
 	if errors.Is(err, local.ErrLate) {
 		return local.NotBegun(true), nil
 	}

@@ -1,6 +1,10 @@
 package host_test
 
 import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"quire/internal/executor"
@@ -8,6 +12,8 @@ import (
 	"quire/internal/executor/host"
 	"quire/internal/executor/local"
 	"quire/internal/executor/procs"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestHostileSpecs(t *testing.T) {
@@ -45,6 +51,29 @@ func TestConformance(t *testing.T) {
 			return x
 		})
 	})
+}
+
+// The kernel would keep this whole process in execve(2) until the lease is given back.
+func TestAProgramUnderALeaseIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(program, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Fatal(err)
+	}
+	x := open(t, executor.Spec{RunID: executortest.RunID(t), Workspace: dir, RunDir: dir})
+	defer x.Close(t.Context())
+	_, err = x.Exec(t.Context(), executor.Command{Argv: []string{"./program"}}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "a process holds a lease on it") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestLimits(t *testing.T) {

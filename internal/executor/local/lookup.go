@@ -64,6 +64,36 @@ func NotBegun(late bool) executor.Exit {
 	return exit
 }
 
+// Ready returns when the first bytes of a program, and of its interpreter, have been
+// read, which this process is about to execute. execve(2) waits for a file system that
+// does not answer, and up to 45 seconds for whoever holds a lease on the file; Go's
+// runtime forks as vfork(2) does, so this whole process would stand still meanwhile, its
+// clocks too. What cannot be read is execve's to judge. Errors are as Find's.
+func Ready(ctx context.Context, c executor.Command, path string) error {
+	if c.Timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, c.Timeout, ErrLate)
+		defer stop()
+	}
+	_, err := jobfile.Within(ctx, func() (struct{}, error) {
+		for of, left := path, 2; of != "" && left > 0; left-- { // the program, its interpreter
+			n, err := Machine(of)
+			if err != nil {
+				break
+			}
+			_, err = n.Head(1)
+			next := Interpreter(n)
+			n.Close()
+			if errors.Is(err, jobfile.ErrLeased) {
+				return struct{}{}, fmt.Errorf("%s: %s cannot be started: %w (fcntl(2), F_SETLEASE)", c.Argv[0], of, err)
+			}
+			of = next
+		}
+		return struct{}{}, nil
+	}, nil)
+	return err
+}
+
 func (v View) find(ctx context.Context, workspace, dir, program string, env []string) (Place, error) {
 	return jobfile.Within(ctx, func() (p Place, err error) {
 		if p.Dir, err = v.dir(workspace, dir); err != nil {
