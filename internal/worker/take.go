@@ -132,7 +132,6 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 	}
 	event.Reached(event.StepTaken)
 	w.dispatch(ctx) // first of all: the rest is done while supervisors begin
-	w.tell("keep the commits of push "+p.ID, keepCommits(ctx, p.GitDir, taken.Runs...))
 	answer := runlog.Taken{Push: p.ID}
 	if answer.Mirrors, err = w.awaitMirrors(ctx, p); err != nil {
 		return err
@@ -146,6 +145,9 @@ func (w *worker) record(ctx context.Context, p event.Push) error {
 		}
 	}
 	event.Reached(event.StepAnswered)
+	// Not before: the hook waits for the answer, and git takes its milliseconds. After
+	// a kill here the push, which is in the spool still, is taken again.
+	w.tell("keep the commits of push "+p.ID, keepCommits(ctx, p.GitDir, taken.Runs...))
 	for _, d := range taken.Displaced {
 		event.Reached(event.StepDisplacing)
 		if d.Over {
