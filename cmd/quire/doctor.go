@@ -46,7 +46,8 @@ Exit status 1 if something is wrong.`,
 				}
 				return cell
 			}}
-			several := slices.ContainsFunc(exam, func(f finding) bool { return f.User != exam[0].User })
+			me := account.Self().String()
+			others := slices.ContainsFunc(exam, func(f finding) bool { return f.User != me })
 			for _, f := range exam {
 				bad = bad || f.State == stateBad
 				if asJSON {
@@ -57,7 +58,7 @@ Exit status 1 if something is wrong.`,
 				}
 				row := []string{f.State, plain(f.About), plain(f.Text)}
 				cure := []string{"", "", "→ " + plain(f.Cure)}
-				if several {
+				if others {
 					row, cure = slices.Insert(row, 1, plain(f.User)), slices.Insert(cure, 1, "")
 				}
 				c.add(row...)
