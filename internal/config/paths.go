@@ -25,8 +25,8 @@ func (c *Config) Resolve(name string) string {
 
 // Private are the files and directories that are quire's alone, as absolute paths:
 // its state, the configuration and the files of secrets, and the directories that
-// these lie in; each also under the names that symbolic links give it. A file that
-// does not exist yet is among them.
+// these lie in; each also under the names that symbolic links give it, with the
+// directories of those links. A file that does not exist yet is among them.
 func (c *Config) Private() []string {
 	var out []string
 	add := func(path string) {
@@ -38,6 +38,11 @@ func (c *Config) Private() []string {
 		for _, name := range names(path) {
 			add(name)
 			add(filepath.Dir(name))
+			// A link on the way may be exchanged while something is hidden (current →
+			// releases/2), and what it leads to then mostly lies beside it.
+			if _, link := followOne(name); link != "" && filepath.Dir(link) != "/" {
+				add(filepath.Dir(link))
+			}
 		}
 	}
 	add(c.StateDir)
@@ -87,8 +92,8 @@ func systems(path string) bool {
 func names(path string) []string {
 	out := []string{path}
 	for range 40 { // the kernel's own bound (path_resolution(7))
-		next, again := followOne(path)
-		if !again {
+		next, link := followOne(path)
+		if link == "" {
 			break
 		}
 		out = append(out, next)
@@ -97,8 +102,8 @@ func names(path string) []string {
 	return out
 }
 
-// followOne replaces the first symbolic link in a path.
-func followOne(path string) (string, bool) {
+// followOne replaces the first symbolic link in a path, and says which it was; "" none.
+func followOne(path string) (next, link string) {
 	for i := 1; i <= len(path); i++ {
 		if i < len(path) && path[i] != '/' {
 			continue
@@ -110,7 +115,7 @@ func followOne(path string) (string, bool) {
 		if !filepath.IsAbs(to) {
 			to = filepath.Join(filepath.Dir(path[:i]), to)
 		}
-		return filepath.Join(to, path[i:]), true
+		return filepath.Join(to, path[i:]), path[:i]
 	}
-	return path, false
+	return path, ""
 }

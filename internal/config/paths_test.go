@@ -60,3 +60,29 @@ command = ["/usr/bin/env", "./get-token", "/usr/local/bin/helper", "/var/tokens/
 		t.Logf("%q", got)
 	}
 }
+
+// A release that is made current while a job runs holds the secret, too.
+func TestPrivateAreTheDirectoriesOfLinks(t *testing.T) {
+	top := t.TempDir()
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(top, "app", "releases", "1", "secrets"), 0o755),
+		os.Symlink("releases/1", filepath.Join(top, "app", "current")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := Parse(filepath.Join(top, "etc", "config.toml"), fmt.Sprintf("[secrets.token]\nfile = %q\n", filepath.Join(top, "app", "current", "secrets", "token")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Private()
+	for _, want := range []string{filepath.Join(top, "app"), filepath.Join(top, "app", "releases", "1", "secrets")} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%s is not among %q", want, got)
+		}
+	}
+	if slices.Contains(got, top) || slices.Contains(got, "/") {
+		t.Errorf("too much is hidden: %q", got)
+	}
+}

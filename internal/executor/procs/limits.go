@@ -182,7 +182,11 @@ func processesOf(uid int) (int, error) {
 }
 
 // join starts the thread that starts commands. In version 1 each thread is in a
-// cgroup of its own choice.
+// cgroup of its own choice. It stays there: to move it in and out around each start
+// takes a grace period of the kernel's for each controller, and a process that joins by
+// itself could make others before it does. Memory is charged to the cgroup of a
+// process's first thread, which is not this one, and the OOM killer looks at first
+// threads only (mm/memcontrol.c).
 func (l *Limits) join() (err error) {
 	l.thread, err = newThread(func() error {
 		tid := strconv.Itoa(unix.Gettid())
