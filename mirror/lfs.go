@@ -130,6 +130,13 @@ func (d *delivery) lfsNeeded(ctx context.Context, with []*move) (there []string,
 		if there, err = d.putThere(ctx); err != nil {
 			return nil, nil, err
 		}
+		if len(there) == 0 && !lfsKept(d.req.GitDir) {
+			// All of a history is new. To read its small files takes as long as to send
+			// them, so first its attributes are asked.
+			if uses, err := d.usesLFS(ctx, with); err != nil || !uses {
+				return nil, nil, err
+			}
+		}
 		for _, oid := range there {
 			put[oid] = true
 		}

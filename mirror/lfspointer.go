@@ -29,6 +29,11 @@ type pointer struct {
 // docs/spec.md).
 const maxPointer = 1024
 
+// minPointer is less than any has: the object's id alone is 64 bytes, and what must
+// stand round it some 60. Most small files of a history are smaller or larger, and
+// need not be read.
+const minPointer = 110
+
 // parsePointer reads lines of "key value": version, perhaps extensions, oid, size.
 func parsePointer(content []byte) (p pointer, ok bool) {
 	if len(content) >= maxPointer || !bytes.HasPrefix(content, []byte("version ")) {
@@ -92,7 +97,7 @@ func (d *delivery) glance(moves []*move, there func(oid string) bool) (found poi
 	}
 	found = pointers{}
 	for _, m := range moves {
-		complete, err := r.SmallFilesAdded(m.d.Want, there, maxPointer-1, found.see)
+		complete, err := r.SmallFilesAdded(m.d.Want, there, minPointer, maxPointer-1, found.see)
 		if err != nil || !complete {
 			return nil, false
 		}
@@ -121,7 +126,7 @@ func (d *delivery) scan(ctx context.Context, moves []*move, there []string) (poi
 		for oid := range paths {
 			oids = append(oids, oid)
 		}
-		err := r.SmallFiles(oids, maxPointer-1, func(oid string, content []byte) { found.see(paths[oid], content) })
+		err := r.SmallFiles(oids, minPointer, maxPointer-1, func(oid string, content []byte) { found.see(paths[oid], content) })
 		clear(paths)
 		return err
 	}
@@ -163,7 +168,7 @@ func (d *delivery) usesLFS(ctx context.Context, moves []*move) (bool, error) {
 		return false, err
 	}
 	uses := false
-	err = r.SmallFiles(oids, gitrepo.MaxFile, func(_ string, content []byte) {
+	err = r.SmallFiles(oids, 0, gitrepo.MaxFile, func(_ string, content []byte) {
 		uses = uses || bytes.Contains(content, []byte("filter=lfs"))
 	})
 	return uses, err

@@ -9,13 +9,13 @@ const (
 	addedRows    = 20_000 // tree entries
 )
 
-// SmallFilesAdded calls visit with each file of at most most bytes that the
+// SmallFilesAdded calls visit with each file of least to most bytes that the
 // history of commit oid (or of the commit that tag oid names) brings, up to
 // commits of which there says that they are there. A file that stands in several
 // places or commits may be visited more than once. complete is false, and not
 // everything was visited, where that is more than a few dozen commits or some
 // thousand files.
-func (r *Repo) SmallFilesAdded(oid string, there func(oid string) bool, most int64, visit func(path string, content []byte)) (complete bool, err error) {
+func (r *Repo) SmallFilesAdded(oid string, there func(oid string) bool, least, most int64, visit func(path string, content []byte)) (complete bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	tip, err := r.commit(oid)
@@ -65,12 +65,12 @@ func (r *Repo) SmallFilesAdded(oid string, there func(oid string) bool, most int
 	for id := range files {
 		oids = append(oids, id)
 	}
-	return true, r.smallFiles(oids, most, func(id string, content []byte) { visit(files[id], content) })
+	return true, r.smallFiles(oids, least, most, func(id string, content []byte) { visit(files[id], content) })
 }
 
 // SmallFiles calls visit with the content of each of the objects that is a file
-// of at most most bytes, in no order. What is no file is left out.
-func (r *Repo) SmallFiles(oids []string, most int64, visit func(oid string, content []byte)) error {
+// of least to most bytes, in no order. What is no file is left out.
+func (r *Repo) SmallFiles(oids []string, least, most int64, visit func(oid string, content []byte)) error {
 	for _, id := range oids {
 		if err := checkOID(id); err != nil {
 			return err
@@ -78,10 +78,10 @@ func (r *Repo) SmallFiles(oids []string, most int64, visit func(oid string, cont
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.smallFiles(oids, most, visit)
+	return r.smallFiles(oids, least, most, visit)
 }
 
-func (r *Repo) smallFiles(oids []string, most int64, visit func(oid string, content []byte)) error {
+func (r *Repo) smallFiles(oids []string, least, most int64, visit func(oid string, content []byte)) error {
 	var sizes []int64
 	err := r.do(func(s source) (err error) {
 		sizes, err = s.sizes(oids)
@@ -91,7 +91,7 @@ func (r *Repo) smallFiles(oids []string, most int64, visit func(oid string, cont
 		return err
 	}
 	for i, id := range oids {
-		if sizes[i] > most {
+		if sizes[i] < least || sizes[i] > most {
 			continue
 		}
 		kind, data, err := r.read(id)

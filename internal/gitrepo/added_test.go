@@ -29,7 +29,7 @@ func TestSmallFilesAdded(t *testing.T) {
 			}
 			maps.DeleteFunc(want, func(_ string, file bool) bool { return !file })
 			got := map[string]bool{}
-			complete, err := r.SmallFilesAdded(c.tip, func(oid string) bool { return oid == c.there }, 100, func(path string, content []byte) {
+			complete, err := r.SmallFilesAdded(c.tip, func(oid string) bool { return oid == c.there }, 0, 100, func(path string, content []byte) {
 				got[strings.TrimSuffix(string(content), "\n")] = true
 			})
 			if err != nil || !complete {
@@ -45,10 +45,10 @@ func TestSmallFilesAdded(t *testing.T) {
 				t.Errorf("%+v: %q", c, slices.Sorted(maps.Keys(got)))
 			}
 		}
-		if _, err := r.SmallFilesAdded(f.treeTag, func(string) bool { return false }, 100, nil); err == nil {
+		if _, err := r.SmallFilesAdded(f.treeTag, func(string) bool { return false }, 0, 100, nil); err == nil {
 			t.Error("a tag of a tree has a history")
 		}
-		err := r.SmallFiles([]string{f.first}, 1<<20, func(oid string, _ []byte) { t.Errorf("a commit is a file: %s", oid) })
+		err := r.SmallFiles([]string{f.first}, 0, 1<<20, func(oid string, _ []byte) { t.Errorf("a commit is a file: %s", oid) })
 		if err != nil {
 			t.Error(err)
 		}
@@ -74,7 +74,7 @@ func TestSmallFilesAddedGivesUp(t *testing.T) {
 	}
 	defer r.Close()
 	for _, ref := range []string{"refs/heads/long", "refs/heads/wide"} {
-		complete, err := r.SmallFilesAdded(runGit(t, dir, "rev-parse", ref), func(string) bool { return false }, 100, func(string, []byte) {})
+		complete, err := r.SmallFilesAdded(runGit(t, dir, "rev-parse", ref), func(string) bool { return false }, 0, 100, func(string, []byte) {})
 		if complete || err != nil {
 			t.Errorf("%s: complete %v, %v", ref, complete, err)
 		}
