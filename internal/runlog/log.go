@@ -85,10 +85,12 @@ func newLog(w io.WriteCloser, max int64) *Log {
 	return &Log{w: w, max: max, now: time.Now}
 }
 
-// Stream returns the writer for one stream. Its Write takes everything and
-// returns no error, whatever happened to the file: a full disk must not end
-// the command, or block it. Close tells.
-func (l *Log) Stream(s Stream) io.Writer { return streamWriter{l, s} }
+// Stream is where one stream is recorded, once it is redacted. Writing there
+// takes everything and returns no error, whatever happened to the file: a full disk
+// must not end the command, or block it. Close tells.
+func (l *Log) Stream(s Stream) masked.Sink { return masked.NewSink(l.stream(s)) }
+
+func (l *Log) stream(s Stream) io.Writer { return streamWriter{l, s} }
 
 type streamWriter struct {
 	log    *Log

@@ -36,7 +36,7 @@ func testLog(m *memory, max int64) *Log {
 func TestLogFormat(t *testing.T) {
 	var m memory
 	l := testLog(&m, 1<<20)
-	out, errw := l.Stream(Stdout), l.Stream(Stderr)
+	out, errw := l.stream(Stdout), l.stream(Stderr)
 	io.WriteString(out, "one\ntwo")
 	io.WriteString(errw, "oops\n")
 	io.WriteString(out, "\n\n")
@@ -71,7 +71,7 @@ func TestOutputComesBackExactly(t *testing.T) {
 		l := testLog(&m, 1<<30)
 		for rest := data; len(rest) > 0; {
 			n := 1 + rnd.Intn(len(rest))
-			l.Stream(Stdout).Write(rest[:n])
+			l.stream(Stdout).Write(rest[:n])
 			rest = rest[n:]
 		}
 		if err := l.Close(); err != nil {
@@ -103,7 +103,7 @@ func (c chunked) Read(p []byte) (int, error) { return c.r.Read(p[:1+c.rnd.Intn(l
 func TestAFullLogSaysHowMuchIsMissing(t *testing.T) {
 	var m memory
 	l := testLog(&m, 51)
-	out := l.Stream(Stdout)
+	out := l.stream(Stdout)
 	for range 1000 {
 		io.WriteString(out, "123456789\n")
 	}
@@ -133,7 +133,7 @@ func TestAFullLogSaysHowMuchIsMissing(t *testing.T) {
 func TestACutInTheMiddleOfAWrite(t *testing.T) {
 	var m memory
 	l := testLog(&m, 3+41+1+41)
-	io.WriteString(l.Stream(Stderr), "abc\ndefgh\n")
+	io.WriteString(l.stream(Stderr), "abc\ndefgh\n")
 	l.Close()
 	var got bytes.Buffer
 	WriteOutput(&got, &m.Buffer)
@@ -146,10 +146,10 @@ func TestAFullDiskDoesNotStopTheCommand(t *testing.T) {
 	full := errors.New("no space")
 	m := memory{fail: full}
 	l := testLog(&m, 100)
-	if n, err := io.WriteString(l.Stream(Stdout), "abc"); n != 3 || err != nil {
+	if n, err := io.WriteString(l.stream(Stdout), "abc"); n != 3 || err != nil {
 		t.Errorf("Write = %d, %v", n, err)
 	}
-	io.WriteString(l.Stream(Stdout), "abc")
+	io.WriteString(l.stream(Stdout), "abc")
 	if err := l.Close(); !errors.Is(err, full) {
 		t.Errorf("Close: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestCreateLogMakesItsDirectory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(l.Stream(Stdout), "x\n")
+		io.WriteString(l.stream(Stdout), "x\n")
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func BenchmarkLogWrite(b *testing.B) {
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Stream(Stdout).Write(data)
+		l.stream(Stdout).Write(data)
 	}
 	l.Close()
 }
@@ -233,7 +233,7 @@ func TestALogIsBoundedOnDisk(t *testing.T) {
 		const most = 64 << 10
 		var m memory
 		l := testLog(&m, most)
-		out := l.Stream(Stderr)
+		out := l.stream(Stderr)
 		written := 0
 		for written < 4*most {
 			n, _ := io.WriteString(out, c.line)
@@ -264,7 +264,7 @@ func TestTheLogsOfARunAreBoundedTogether(t *testing.T) {
 		l.budget = budget
 		writing.Go(func() {
 			for range 2000 {
-				io.WriteString(l.Stream(Stdout), "some text\n")
+				io.WriteString(l.stream(Stdout), "some text\n")
 			}
 			if err := l.Close(); err != nil {
 				t.Error(err)

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"quire/internal/secret/internal/right"
+	"quire/internal/secret/masked"
 )
 
 // Redactor replaces the values it knows, in all their forms (see formsOf), by
@@ -113,3 +116,6 @@ func marker(name string) string { return "{{ " + name + " }}" }
 
 // Writer redacts what is written to it on its way to w.
 func (r *Redactor) Writer(w io.Writer) *Writer { return &Writer{redactor: r, to: w} }
+
+// Into is a Writer into a recorder.
+func (r *Redactor) Into(to masked.Sink) *Writer { return r.Writer(to.Open(right.Masking{})) }

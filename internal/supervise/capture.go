@@ -1,11 +1,11 @@
 package supervise
 
 import (
-	"io"
 	"sync"
 
 	"quire/internal/runlog"
 	"quire/internal/secret"
+	"quire/internal/secret/masked"
 )
 
 // capture takes one output of a command: the real bytes for the pipeline, up to
@@ -16,28 +16,18 @@ type capture struct {
 	truncated bool
 
 	redacted *secret.Writer
-	log      io.Writer // nil: there is none
 	tail     tail
 }
 
 func newCapture(red *secret.Redactor, log *runlog.Log, s runlog.Stream) *capture {
 	c := &capture{}
+	to := masked.NewSink(&c.tail)
 	if log != nil {
-		c.log = log.Stream(s)
+		to = log.Stream(s).And(to) // takes everything; its Close tells
 	}
-	c.redacted = red.Writer(writerFunc(func(p []byte) (int, error) {
-		if c.log != nil {
-			c.log.Write(p) // takes everything; its Close tells
-		}
-		c.tail.add(p)
-		return len(p), nil
-	}))
+	c.redacted = red.Into(to)
 	return c
 }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // Write never fails: what a log could not keep must not end the command.
 func (c *capture) Write(p []byte) (int, error) {
@@ -69,15 +59,17 @@ type tail struct {
 // tailSize is more than the lines that a report shows take.
 const tailSize = 8 << 10
 
-func (t *tail) add(p []byte) {
+func (t *tail) Write(p []byte) (int, error) {
+	n := len(p)
 	if len(p) >= tailSize {
 		t.buf = append(t.buf[:0], p[len(p)-tailSize:]...)
-		return
+		return n, nil
 	}
 	if over := len(t.buf) + len(p) - tailSize; over > 0 {
 		t.buf = t.buf[:copy(t.buf, t.buf[over:])]
 	}
 	t.buf = append(t.buf, p...)
+	return n, nil
 }
 
 // tailOf is the end of what a failed command said: its complaints, or, if it

@@ -93,7 +93,7 @@ func (s *supervision) serviceLog(name string) io.WriteCloser {
 		s.journal.note(err)
 		return discard{io.Discard}
 	}
-	return redactedLog{s.vault.Redactor().Writer(log.Stream(runlog.Stdout)), log}
+	return redactedLog{s.vault.Redactor().Into(log.Stream(runlog.Stdout)), log}
 }
 
 type discard struct{ io.Writer }

@@ -239,7 +239,7 @@ func (w *world) Log(call pipeline.Call, message string) {
 			}
 			s.log = log
 		}
-		lines := red.Writer(s.log.Stream(runlog.Stdout))
+		lines := red.Into(s.log.Stream(runlog.Stdout))
 		io.WriteString(lines, message) // a log takes everything; its Close tells
 		lines.Flush()
 		io.WriteString(lines, "\n")

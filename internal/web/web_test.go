@@ -18,6 +18,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/runlog"
+	"quire/internal/secret"
 	"quire/internal/secret/masked"
 	"quire/internal/store"
 	"quire/mirror"
@@ -55,7 +56,7 @@ func serve(t *testing.T) (*httptest.Server, event.Run) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(l.Stream(runlog.Stdout), "output of "+id+"\n")
+		record(l.Stream(runlog.Stdout), "output of "+id+"\n")
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -67,8 +68,8 @@ func serve(t *testing.T) (*httptest.Server, event.Run) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(l.Stream(runlog.Stdout), "<img src=x onerror=alert(1)>\n\x1b[31mred\x1b[0m\n10%\r100%\n")
-	io.WriteString(l.Stream(runlog.Stderr), "bin\xff\n")
+	record(l.Stream(runlog.Stdout), "<img src=x onerror=alert(1)>\n\x1b[31mred\x1b[0m\n10%\r100%\n")
+	record(l.Stream(runlog.Stderr), "bin\xff\n")
 	l.Note(masked.Const("the rest was dropped"))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -240,4 +241,11 @@ func TestReadable(t *testing.T) {
 			t.Errorf("readable(%q) = %q, want %q", in, got, want)
 		}
 	}
+}
+
+// record writes what holds no secret into a log.
+func record(to masked.Sink, text string) {
+	w := secret.NewRedactor().Into(to)
+	io.WriteString(w, text)
+	w.Close()
 }
