@@ -33,14 +33,14 @@ func onState(cmds ...*cobra.Command) []*cobra.Command {
 const opensState = "quire: opens a state directory"
 
 // asRunner sees to it that a command which opens a state directory runs as the
-// directory's owner: the runner of the repository in whose directory it is
-// called, else whom the configuration's state directory belongs to. Root becomes
+// directory's owner: the runner of the repository that it names by a path (--repo,
+// mirror sync REPO), or in whose directory it is called, else whom the configuration's state directory belongs to. Root becomes
 // that user; anybody else is told what to type.
-func asRunner(cmd *cobra.Command) error {
+func asRunner(cmd *cobra.Command, args []string) error {
 	if cmd.Annotations[opensState] == "" {
 		return nil
 	}
-	owner, path, dir, err := stateOwner()
+	owner, path, dir, err := stateOwner(repositoryNamed(cmd, args))
 	if err != nil {
 		return err
 	}
@@ -59,10 +59,18 @@ func asRunner(cmd *cobra.Command) error {
 }
 
 // stateOwner finds whose state directory a command is about, which file
-// configures it ("" for the usual place), and what to call it in a sentence.
-func stateOwner() (uid int, path, dir string, err error) {
+// configures it ("" for the usual place), and what to call it in a sentence. named
+// is a directory that the command names, "" if it names none.
+func stateOwner(named string) (uid int, path, dir string, err error) {
 	if os.Getenv("QUIRE_CONFIG") == "" {
-		if gitDir := repositoryHere(); gitDir != "" {
+		gitDir := ""
+		if named != "" {
+			gitDir = recordedAt(named)
+		}
+		if gitDir == "" {
+			gitDir = repositoryHere()
+		}
+		if gitDir != "" {
 			r, err := runner.Of(gitDir)
 			if err != nil {
 				return 0, "", "", err
@@ -100,21 +108,42 @@ func repositoryHere() string {
 		return ""
 	}
 	for {
-		for _, gitDir := range []string{dir, filepath.Join(dir, ".git")} {
-			if _, err := os.Lstat(filepath.Join(gitDir, runner.File)); err != nil {
-				continue
-			}
-			if _, err := os.Lstat(filepath.Join(gitDir, "HEAD")); err == nil {
-				if real, err := filepath.EvalSymlinks(gitDir); err == nil {
-					return real
-				}
-			}
+		if gitDir := recordedAt(dir); gitDir != "" {
+			return gitDir
 		}
 		if dir == filepath.Dir(dir) {
 			return ""
 		}
 		dir = filepath.Dir(dir)
 	}
+}
+
+// recordedAt is the repository with a record that a directory is, or is the
+// checkout of; "" if there is none.
+func recordedAt(dir string) string {
+	for _, gitDir := range []string{dir, filepath.Join(dir, ".git")} {
+		if _, err := os.Lstat(filepath.Join(gitDir, runner.File)); err != nil {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(gitDir, "HEAD")); err == nil {
+			if real, err := filepath.EvalSymlinks(gitDir); err == nil {
+				return real
+			}
+		}
+	}
+	return ""
+}
+
+// repositoryNamed is the repository that a command's line names, as it stands
+// there: a name that is no path leads nowhere.
+func repositoryNamed(cmd *cobra.Command, args []string) string {
+	if f := cmd.Flags().Lookup("repo"); f != nil && f.Value.String() != "" {
+		return f.Value.String()
+	}
+	if parent := cmd.Parent(); parent != nil && parent.Name() == "mirror" && cmd.Name() != "trust" && len(args) > 0 {
+		return args[0]
+	}
+	return ""
 }
 
 // typed is this command as root types it for another user.

@@ -58,13 +58,13 @@ Start with:  quire install /srv/git/project.git`,
 	})
 	root.PersistentFlags().String("config", "", "configuration `FILE` (default: $QUIRE_CONFIG, ~/.config/quire/config.toml, /etc/quire/config.toml)")
 	// The variable is what child processes (worker, supervisor) read too.
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if path, _ := cmd.Flags().GetString("config"); path != "" {
 			if err := os.Setenv("QUIRE_CONFIG", path); err != nil {
 				return err
 			}
 		}
-		return asRunner(cmd)
+		return asRunner(cmd, args)
 	}
 	root.AddCommand(
 		newInstallCommand(),

@@ -154,6 +154,7 @@ exit 1
 			c.cancel(fmt.Sprintf("hold-%d", i))
 			c.trust(server)
 			c.command("mirror sync", "mirror", "sync", r.repo)
+			c.elsewhere()
 			c.serve()
 			c.command("doctor", "doctor", r.repo)
 		})
@@ -312,6 +313,15 @@ func (c *check) ranAs(number int) {
 	log := c.m.must(c.runner, c.repo, "quire", "log", fmt.Sprint(number), "who")
 	if want := fmt.Sprintf("ran as %d of %d", c.m.Users[c.runner].UID, c.m.Users[c.runner].UID); !strings.Contains(log, want) {
 		c.t.Errorf("run %d said %s, want %q", number, log, want)
+	}
+}
+
+// elsewhere names the repository by its path, and is in no repository.
+func (c *check) elsewhere() {
+	c.t.Helper()
+	for what, args := range map[string][]string{"runs": {"runs", "--repo", c.repo}, "mirror sync": {"mirror", "sync", c.repo}} {
+		out, status := c.m.as(c.user, "/", "quire", args...)
+		c.expect(what, strings.Join(args, " "), out, status)
 	}
 }
 
