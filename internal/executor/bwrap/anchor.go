@@ -34,7 +34,7 @@ func (l layout) place(path string) (string, error) {
 			continue
 		}
 		m, rest := l.under(next)
-		if m.target == "" || m.kind != readOnly && m.kind != processes || rest == "" {
+		if m.target == "" || m.kind != readOnly && m.kind != processes || rest == "" || m.ours {
 			return next, nil
 		}
 		if _, err := os.Stat(l.source(next)); err != nil {
@@ -74,7 +74,7 @@ func (l layout) anchored(ctx context.Context) (layout, error) {
 	var out layout
 	for _, m := range l {
 		around := out.around(m.target)
-		if around.kind != writable || around.fresh {
+		if !around.ours && (around.kind != writable || around.fresh) {
 			out = append(out, m)
 			continue
 		}
@@ -85,7 +85,9 @@ func (l layout) anchored(ctx context.Context) (layout, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the sandbox's mount at %s: %w", m.target, err)
 		}
-		out = append(out, at...)
+		if !around.ours { // nobody else writes there
+			out = append(out, at...)
+		}
 		if m.kind != link { // it has been made
 			out = append(out, m)
 		}

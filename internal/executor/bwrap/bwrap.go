@@ -43,6 +43,7 @@ type sandbox struct {
 
 	base layout        // without a home directory, and what is hidden
 	kept *keptSettings // nil: none is used; once prepared
+	own  bool          // /etc is a copy of the run's own
 
 	mu      sync.Mutex
 	layouts map[string]layout // by home directory
@@ -172,15 +173,26 @@ func (s *sandbox) settings(dir string) (leftOut []string, err error) {
 	if s.spec.Kept != "" {
 		// An error here is one of the run's own copy, too, or of no matter.
 		if s.kept, _ = keepSettings(s.spec.Kept, dir, s.spec.Hidden, time.Now()); s.kept != nil {
-			for i := range s.base {
-				if s.base[i].target == dir && s.base[i].kind == readOnly {
-					s.base[i].source = s.kept.tree
-				}
-			}
+			s.showSettings(dir, s.kept.tree, false)
 			return s.kept.leftOut, nil
 		}
 	}
+	return s.ownSettings(dir)
+}
+
+// ownSettings has later layouts show a copy of the run's own.
+func (s *sandbox) ownSettings(dir string) (leftOut []string, err error) {
+	s.own = true
+	s.showSettings(dir, settingsDir(s.private), true)
 	return copySettings(dir, settingsDir(s.private), s.spec.Hidden)
+}
+
+func (s *sandbox) showSettings(dir, source string, ours bool) {
+	for i := range s.base {
+		if s.base[i].target == dir && s.base[i].kind == readOnly {
+			s.base[i].source, s.base[i].ours = source, ours
+		}
+	}
 }
 
 // layout is what a command with this environment sees. Each home directory that
@@ -195,12 +207,19 @@ func (s *sandbox) layout(ctx context.Context, env []string) (layout, error) {
 	if s.failed != nil {
 		return nil, s.failed
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	home, err := s.base.home(env)
+	if err != nil && s.kept != nil && !s.own {
+		// It may be one in the settings, and nothing is made in what other runs share.
+		if _, err := s.ownSettings("/etc"); err != nil {
+			return nil, err
+		}
+		home, err = s.base.home(env)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if l, found := s.layouts[home]; found {
 		return l, nil
 	}

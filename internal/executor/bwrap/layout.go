@@ -23,6 +23,8 @@ type mount struct {
 	// fresh: what commands write there is gone with each of them, so that no command
 	// finds what another one has left.
 	fresh bool
+	// ours: it is read-only, and a directory that was made for this run alone.
+	ours bool
 	// shared: commands of other runs write there, too.
 	shared bool
 }
