@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"net"
 	"regexp"
 	"strings"
 )
@@ -26,6 +27,11 @@ const (
 	ClassForbidden     Class = "forbidden"      // 403
 	ClassNotFound      Class = "not-found"      // 404
 	ClassRedirect      Class = "redirect"
+	ClassRequest       Class = "bad-request"      // 400 and its like: what answers takes no such request
+	ClassProxy         Class = "proxy"            // it wants a login, or lets nobody through
+	ClassLength        Class = "length-required"  // 411, also with the pack's length told
+	ClassLocked        Class = "locked"           // 409, 423
+	ClassWithheld      Class = "withheld"         // 451
 	ClassProtected     Class = "protected-branch" // GH006
 	ClassRuleset       Class = "ruleset"          // GH013
 	ClassPushSecret    Class = "push-protection"  // GH013, a secret in the commits
@@ -95,6 +101,12 @@ var rules = []rule{
 	{ClassQuota, []string{"quota exceeded"}},
 	{ClassQuota, []string{"repository size limit"}},
 	{ClassQuota, []string{"storage limit"}},
+	// A proxy's answer to CONNECT, in the words of curl before and since 7.87; its own
+	// 5xx passes.
+	{ClassServer, []string{"http code 5", "from proxy after connect"}},
+	{ClassServer, []string{"connect tunnel failed, response 5"}},
+	{ClassProxy, []string{"from proxy after connect"}},
+	{ClassProxy, []string{"connect tunnel failed"}},
 	{ClassRateLimit, []string{"returned error: 429"}},
 	{ClassRateLimit, []string{"http 429"}},
 	{ClassRateLimit, []string{"rate limit"}},
@@ -155,6 +167,28 @@ var rules = []rule{
 	{ClassNotFound, []string{"does not appear to be a git repository"}},
 	{ClassNotFound, []string{"not a git repository"}},
 	{ClassNotFound, []string{"does not exist"}},
+	{ClassRequest, []string{"returned error: 400"}},
+	{ClassRequest, []string{"http 400"}},
+	{ClassRequest, []string{"returned error: 405"}},
+	{ClassRequest, []string{"http 405"}},
+	{ClassRequest, []string{"returned error: 414"}},
+	{ClassRequest, []string{"http 414"}},
+	{ClassRequest, []string{"returned error: 415"}},
+	{ClassRequest, []string{"http 415"}},
+	{ClassRequest, []string{"returned error: 422"}},
+	{ClassRequest, []string{"http 422"}},
+	{ClassProxy, []string{"returned error: 407"}},
+	{ClassProxy, []string{"http 407"}},
+	{ClassLocked, []string{"returned error: 409"}},
+	{ClassLocked, []string{"http 409"}},
+	{ClassLocked, []string{"returned error: 423"}},
+	{ClassLocked, []string{"http 423"}},
+	{ClassNotFound, []string{"returned error: 410"}},
+	{ClassNotFound, []string{"http 410"}},
+	{ClassLength, []string{"returned error: 411"}},
+	{ClassLength, []string{"http 411"}},
+	{ClassWithheld, []string{"returned error: 451"}},
+	{ClassWithheld, []string{"http 451"}},
 	{ClassRedirect, []string{"returned error: 30"}},
 	{ClassRedirect, []string{"update url base from redirection"}},
 	{ClassRemoteFull, []string{"no space left on device"}},
@@ -218,7 +252,7 @@ next:
 // Transient reports whether trying again, unchanged, may help.
 func (c Class) Transient() bool {
 	switch c {
-	case ClassSecret, ClassNetwork, ClassServer, ClassStalled, ClassRateLimit, ClassRemoteFull, ClassLocal, ClassUnknown:
+	case ClassSecret, ClassNetwork, ClassServer, ClassStalled, ClassRateLimit, ClassRemoteFull, ClassLocked, ClassLocal, ClassUnknown:
 		return true
 	}
 	return false
@@ -246,6 +280,11 @@ var advice = map[Class]string{
 	ClassForbidden:     "{secret} is known there but may not push: give it write access to the repository's contents.",
 	ClassNotFound:      "There is no such repository, or {secret} may not see it: check the url, make the repository, or set create = true.",
 	ClassRedirect:      "The repository has moved: put its new address into the mirror's url. Redirects are not followed, as the credential would go with them.",
+	ClassRequest:       "What answers at {host} takes no such request: check the mirror's url, and the proxy if there is one ([network] proxy, no_proxy).",
+	ClassProxy:         "The proxy lets this machine not through, or wants a login, which quire has none for: let the proxy know this machine by its address, name another one in proxy, or list {host} in no_proxy.",
+	ClassLength:        "What answers at {host} takes nothing whose length is not told first, and the pack is too large for that: have the proxy or server take chunked requests, or mirror by ssh.",
+	ClassLocked:        "The repository is locked or being changed at {target} (a move, maintenance); the delivery is tried again.",
+	ClassWithheld:      "The forge withholds the repository for legal reasons: ask its operator, or remove the mirror.",
 	ClassProtected:     "Allow the account of {secret} to push to {ref} in the branch protection at {target}, or exclude the ref from the mirror.",
 	ClassRuleset:       "Put the account of {secret} on the bypass list of the ruleset at {target}, or exclude the ref from the mirror.",
 	ClassPushSecret:    "The forge found a credential in the commits: revoke it, take it out of the history, or allow it at the address that the forge printed.",
@@ -289,7 +328,7 @@ func (c Class) advice(to remote, target, secret, ref string) string {
 	}
 	host := to.host
 	if to.port != "" {
-		host += ":" + to.port
+		host = net.JoinHostPort(to.host, to.port) // an IPv6 address in brackets
 	}
 	text := strings.NewReplacer("{target}", target, "{secret}", secret, "{ref}", ref, "{host}", host).Replace(advice[c])
 	if text != "" {

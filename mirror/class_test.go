@@ -123,6 +123,29 @@ func TestNamesDoNotMislead(t *testing.T) {
 	}
 }
 
+// What the advice says to type is what the command takes.
+func TestAdviceNamesAnIPv6HostAsTrustTakesIt(t *testing.T) {
+	for url, want := range map[string]string{
+		"ssh://git@[::1]:17722/r": "quire mirror trust [::1]:17722", "ssh://git@[2001:db8::1]/r": "quire mirror trust 2001:db8::1", "ssh://git@h:2222/r": "quire mirror trust h:2222",
+	} {
+		to, err := parseRemote(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := ClassHostUnknown.advice(to, "forge", "", "main"); !strings.HasSuffix(text, want) {
+			t.Errorf("%s: %q", url, text)
+		}
+	}
+}
+
+// A remote's sentence may end with its own full stop.
+func TestSentencesAreJoinedByOneStop(t *testing.T) {
+	r := Report{Target: "h", Results: []Result{{Ref: "refs/heads/main", Status: Refused, Class: ClassNotFound, Detail: noRedactor.Mask("no such repository."), Advice: "There is none."}}}
+	if text := r.Err().Error(); !strings.HasSuffix(text, "no such repository. There is none.") {
+		t.Error(text)
+	}
+}
+
 // Every class has its advice, and advice fills all its places.
 func TestAdvice(t *testing.T) {
 	to, _ := parseRemote("https://h:8443/me/repo.git")

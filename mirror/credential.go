@@ -37,6 +37,8 @@ func parseCredential(value, name string, to remote, forge string) (credential, e
 		return c, fmt.Errorf("the secret is blank")
 	case text == "":
 		return c, nil
+	case !strings.Contains(text, "-----BEGIN ") && strings.TrimRight(value, "\r\n") != text:
+		return c, fmt.Errorf("the secret has blanks or empty lines before or after it: take them out of its source, since a server compares them, too; only the end of the line may follow")
 	case strings.HasPrefix(text, "github-app "):
 		a, err := parseApp(text)
 		if err != nil {

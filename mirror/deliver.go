@@ -206,6 +206,11 @@ func (d *delivery) tag(ctx context.Context) {
 	fail := func(c Class, err error) {
 		d.add(Result{Ref: ref, OID: t.Commit, Status: Refused, Class: c, Detail: d.ownMask(err.Error()), Advice: d.advice(c, ref)})
 	}
+	if err := gitrepo.CheckTagName(t.Name); err != nil {
+		fail(ClassTagRefused, err)
+		d.report.Results[len(d.report.Results)-1].Advice = "Choose a name that git takes for a tag: one without blanks, and more in git-check-ref-format(1)."
+		return
+	}
 	oid, err := t.Make(ctx)
 	var elsewhere *gitrepo.TagElsewhereError
 	var refused *gitrepo.TagRefusedError

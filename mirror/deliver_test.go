@@ -346,6 +346,21 @@ func TestTag(t *testing.T) {
 	w.wantThere("refs/tags/v2", theirs)
 }
 
+func TestATagWhoseNameGitDoesNotTake(t *testing.T) {
+	w := newWorld(t)
+	one := w.commit("refs/heads/main", "one")
+	req := w.request(Want{"refs/heads/main", one})
+	req.Tag = w.tag("release 1", one)
+	rep := w.deliver(req)
+	if rep.OK() || len(rep.Results) != 2 {
+		t.Fatalf("%s", rep)
+	}
+	if r := rep.Results[0]; r.Class != ClassTagRefused || !strings.Contains(r.Advice, "name that git takes") {
+		t.Errorf("%+v", r)
+	}
+	w.wantThere("refs/heads/main", one)
+}
+
 func TestAnnotatedTagFromAPush(t *testing.T) {
 	w := newWorld(t)
 	one := w.commit("refs/heads/main", "one")

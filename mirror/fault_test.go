@@ -3,6 +3,8 @@ package mirror
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -33,6 +35,17 @@ func TestHTTPFaults(t *testing.T) {
 		{"401", 401, "Bad credentials", ClassAuth, Refused},
 		{"403", 403, "Write access to repository not granted.", ClassForbidden, Refused},
 		{"404", 404, "Repository not found.", ClassNotFound, Refused},
+		{"400", 400, "bad request", ClassRequest, Refused},
+		{"405", 405, "no such method", ClassRequest, Refused},
+		{"407", 407, "log in to the proxy", ClassProxy, Refused},
+		{"409", 409, "conflict", ClassLocked, Pending},
+		{"410", 410, "gone", ClassNotFound, Refused},
+		{"411", 411, "a length is required", ClassLength, Refused},
+		{"414", 414, "too long", ClassRequest, Refused},
+		{"415", 415, "no such type", ClassRequest, Refused},
+		{"422", 422, "not to be processed", ClassRequest, Refused},
+		{"423", 423, "locked", ClassLocked, Pending},
+		{"451", 451, "withheld", ClassWithheld, Refused},
 		{"413", 413, "too big", ClassPackTooLarge, Refused},
 		{"429", 429, "slow down", ClassRateLimit, Pending},
 		{"500", 500, "oops", ClassServer, Pending},
@@ -70,6 +83,26 @@ func TestHTTPFaults(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A proxy that takes no chunked requests gets the pack with its length.
+func TestAPackGoesWithItsLengthWhereThatIsRequired(t *testing.T) {
+	w := newWorld(t)
+	large := make([]byte, 3<<20) // above git's http.postBuffer, and nothing that deflates
+	rand.NewChaCha8([32]byte{1}).Read(large)
+	one := w.commit("refs/heads/main", string(large))
+	fault := w.forge.Inject(&forgetest.Fault{On: "POST /me/repo.git/git-receive-pack", Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.ContentLength < 0 {
+			http.Error(rw, "a length is required", http.StatusLengthRequired)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	}})
+	r := only(t, w.deliver(w.request(Want{"refs/heads/main", one})))
+	if r.Status != Created || fault.Done() < 2 {
+		t.Errorf("%+v after %d requests", r, fault.Done())
+	}
+	w.wantThere("refs/heads/main", one)
 }
 
 // The push landed and the answer did not say so.

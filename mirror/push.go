@@ -79,6 +79,9 @@ func (p *pusher) once(ctx context.Context, moves []*move) (again []*move) {
 				return rest
 			}
 		}
+		if class == ClassLength && p.wholePack() {
+			return moves
+		}
 		if !class.Transient() {
 			for _, m := range moves {
 				p.refuse(m, Refused, class, cause(out.stderr))
@@ -127,6 +130,19 @@ func (p *pusher) once(ctx context.Context, moves []*move) (again []*move) {
 		}
 	}
 	return again
+}
+
+// wholePack has git tell a pack's length before it sends it, which it does of one that
+// fits into http.postBuffer: the next push of the session goes with a buffer for
+// everything that is here, since a pack is hardly larger. git allocates all of it, and uses what
+// the pack takes. It reports whether that is new.
+func (p *pusher) wholePack() bool {
+	if p.to.kind != "http" || p.sess.postBuffer > 0 {
+		return false
+	}
+	p.large() // measures
+	p.sess.postBuffer = min(max(2*p.size, 64<<20), p.limits.pack)
+	return true
 }
 
 func refusedOrPending(c Class) Status {

@@ -92,7 +92,7 @@ func (r Report) Err() error {
 		}
 		text := fmt.Sprintf("%s %s", g.names(4), g.sentence())
 		if g.Advice != "" {
-			text += ". " + g.Advice
+			text = strings.TrimRight(text, ".") + ". " + g.Advice // a remote's words may end with their own
 		}
 		parts = append(parts, text)
 	}

@@ -17,9 +17,10 @@ import (
 // ofTarget are the classes whose cause is the target's as a whole.
 var ofTarget = map[Class]bool{
 	ClassBadTarget: true, ClassNotAllowed: true, ClassSecret: true, ClassAuth: true, ClassForbidden: true, ClassNotFound: true, ClassRedirect: true,
+	ClassRequest: true, ClassProxy: true, ClassLength: true, ClassWithheld: true,
 	ClassHostKey: true, ClassHostUnknown: true, ClassTLS: true, ClassArchived: true, ClassQuota: true, ClassRetired: true,
 	// Given up after the target's retry time.
-	ClassNetwork: true, ClassServer: true, ClassStalled: true, ClassRateLimit: true, ClassRemoteFull: true, ClassLocal: true, ClassUnknown: true,
+	ClassNetwork: true, ClassServer: true, ClassLocked: true, ClassStalled: true, ClassRateLimit: true, ClassRemoteFull: true, ClassLocal: true, ClassUnknown: true,
 }
 
 func targetClasses() []string {

@@ -256,6 +256,9 @@ func TestCredentialShapes(t *testing.T) {
 		{name: "a key with CR LF", value: strings.ReplaceAll(pem, "\n", "\r\n"), url: "ssh://git@h/a", key: true},
 		{name: "a token for ssh", value: "tok", url: "ssh://git@h/a", bad: "ssh takes nothing else"},
 		{name: "blank", value: " \n", url: "https://h/a", bad: "blank"},
+		{name: "a token and CR LF", value: "tok\r\n", url: "https://h/a", header: "Authorization: Basic x-access-token:tok"},
+		{name: "blanks round a token", value: " tok", url: "https://h/a", bad: "blanks or empty lines before or after"},
+		{name: "a blank behind a token", value: "tok \n", url: "https://h/a", bad: "blanks or empty lines before or after"},
 		{name: "a control character", value: "to\x00k", url: "https://h/a", bad: "control characters"},
 		{name: "none", value: "", url: "https://h/a"},
 	} {

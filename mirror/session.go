@@ -35,6 +35,8 @@ type session struct {
 	env    []string
 	ssh    string // how ssh is called, as a shell reads it; "" for other remotes
 
+	postBuffer int64 // bytes of a pack whose length is told before it is sent; 0: git's own, 1 MiB
+
 	agent *agentServer
 	mu    sync.Mutex
 	child int // pid of the running git, for the agent to know its clients by
@@ -295,6 +297,9 @@ func (s *session) git(ctx context.Context, args ...string) output {
 }
 
 func (s *session) run(ctx context.Context, program string, args ...string) output {
+	if program == "git" && s.postBuffer > 0 {
+		args = append([]string{"-c", fmt.Sprintf("http.postBuffer=%d", s.postBuffer)}, args...)
+	}
 	c := exec.CommandContext(ctx, program, args...)
 	c.Env, c.Dir = s.env, "/"
 	stdout, stderr := s.cred.reading(), s.cred.reading()

@@ -41,18 +41,27 @@ no other.`,
 			if err != nil {
 				return err
 			}
+			shown := len(keys)
 			if keys, err = chooseKeys(cmd, keys, fingerprint); err != nil {
 				return err
 			}
 			if err := e.Trust(keys); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "pinned %d host keys of %s; refused mirrors go on with: quire mirror sync\n", len(keys), args[0])
+			fmt.Fprintf(cmd.OutOrStdout(), "%s; refused mirrors go on with: quire mirror sync\n", pinned(args[0], keys, shown))
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&fingerprint, "fingerprint", "", "pin the key of this `FINGERPRINT` (SHA256:…) without asking")
 	return cmd
+}
+
+// pinned says which of the keys that a server showed are trusted from now on.
+func pinned(host string, keys []mirror.HostKey, shown int) string {
+	if len(keys) == shown {
+		return fmt.Sprintf("pinned every key that %s shows (%d)", host, shown)
+	}
+	return fmt.Sprintf("pinned the key %s %s of %s, and none of the other %d", keys[0].Type, keys[0].Fingerprint, host, shown-len(keys))
 }
 
 // chooseKeys shows the keys and has a person say whether they are right.
@@ -70,7 +79,7 @@ func chooseKeys(cmd *cobra.Command, keys []mirror.HostKey, fingerprint string) (
 		return nil, failedError{error: fmt.Errorf("none of the server's keys has the fingerprint %s: nothing was pinned", fingerprint)}
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return nil, usageError{errors.New("nobody is there to say whether this is right: give --fingerprint")}
+		return nil, usageError{errors.New("nothing was pinned: standard input is no terminal, so nobody compares these keys with what the server's operator publishes; give that one with --fingerprint SHA256:…")}
 	}
 	fmt.Fprint(out, "Are these the server's keys? Type yes to pin them: ")
 	answer, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')

@@ -54,7 +54,7 @@ var table = map[string]map[role]cell{
 	"log":          {runs: {0, "ran as "}, becomes: {0, "ran as "}, pushes: told, stranger: told},
 	"retry":        {runs: {0, "succeeded in"}, becomes: {0, "succeeded in"}, pushes: told, stranger: told},
 	"cancel":       {runs: {0, ": canceled"}, becomes: {0, ": canceled"}, pushes: told, stranger: told},
-	"mirror trust": {runs: {0, "pinned 1 host keys of "}, becomes: {0, "pinned 1 host keys of "}, pushes: told, stranger: told},
+	"mirror trust": {runs: {0, "pinned every key that "}, becomes: {0, "pinned every key that "}, pushes: told, stranger: told},
 	"mirror sync":  {runs: {0, "copy"}, becomes: {0, "copy"}, pushes: told, stranger: told},
 	"serve":        {runs: {0, "pages on the socket"}, becomes: {0, "pages on the socket"}, pushes: told, stranger: told},
 	"doctor": {runs: {0, "REPO"}, becomes: {0, "a push to REPO is recorded"}, pushes: {0, "a push to REPO by USER is recorded, and run by RUNNER"},
