@@ -36,7 +36,8 @@ func (d *Executor) box(ctx context.Context, image string) (*box, error) {
 	}
 	b, found := d.boxes[image]
 	if !found {
-		b = &box{made: make(chan struct{}), name: fmt.Sprintf("quire-%s-%d", d.spec.RunID, len(d.boxes)+1)}
+		d.begun++ // and not the number of boxes: the name of one that is being removed is taken
+		b = &box{made: make(chan struct{}), name: fmt.Sprintf("quire-%s-%d", d.spec.RunID, d.begun)}
 		d.boxes[image] = b
 	}
 	d.mu.Unlock()
@@ -111,11 +112,26 @@ func (d *Executor) start(ctx context.Context, image, name string) (string, error
 
 // remove ends and removes a container, and says that it has stopped.
 func (d *Executor) remove(ctx context.Context, id, name string) error {
+	if err := d.destroy(ctx, id, name); err != nil {
+		return err
+	}
+	d.spec.Container(false, name)
+	return nil
+}
+
+func (d *Executor) destroy(ctx context.Context, id, name string) error {
 	err := d.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if errdefs.IsConflict(err) && strings.Contains(err.Error(), "already in progress") {
+		over, failed := d.engine.ContainerWait(ctx, id, container.WaitConditionRemoved)
+		select {
+		case <-over:
+			return nil
+		case err = <-failed:
+		}
+	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("removing container %s: %s", name, oneLine(err))
 	}
-	d.spec.Container(false, name)
 	return nil
 }
 

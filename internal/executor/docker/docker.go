@@ -39,6 +39,8 @@ type Executor struct {
 
 	mu       sync.Mutex
 	boxes    map[string]*box // by image
+	begun    int             // how many containers were begun
+	removed  []*box          // by somebody else
 	services []*service
 	network  string // made for this run; "" if none was
 	beside   string // the network that containers are in as well as that; "" none
@@ -116,8 +118,8 @@ func New(ctx context.Context, spec executor.Spec, options ...Option) (_ *Executo
 func (d *Executor) Close(ctx context.Context) error {
 	d.mu.Lock()
 	d.closed = true
-	boxes, services, network := d.boxes, d.services, d.network
-	d.boxes, d.services, d.network = nil, nil, ""
+	boxes, removed, services, network := d.boxes, d.removed, d.services, d.network
+	d.boxes, d.removed, d.services, d.network = nil, nil, nil, ""
 	d.mu.Unlock()
 	var errs []error
 	for _, b := range boxes {
@@ -125,6 +127,9 @@ func (d *Executor) Close(ctx context.Context) error {
 		if b.id != "" {
 			errs = append(errs, d.remove(ctx, b.id, b.name))
 		}
+	}
+	for _, b := range removed {
+		errs = append(errs, d.destroy(ctx, b.id, b.name))
 	}
 	for _, s := range slices.Backward(services) {
 		errs = append(errs, s.close(ctx, d))

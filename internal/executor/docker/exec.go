@@ -17,6 +17,7 @@ import (
 	"quire/internal/executor/docker/inside"
 	"quire/internal/executor/local"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
 )
@@ -36,15 +37,31 @@ func (d *Executor) Exec(ctx context.Context, c executor.Command, stdout, stderr 
 	if image == "" {
 		return executor.Exit{}, errNoImage
 	}
-	b, err := d.box(ctx, image)
-	if err != nil {
-		return executor.Exit{}, err
-	}
-	if d.bound {
-		if err := d.repo.Refresh(ctx); err != nil {
+	const containers = 3 // that somebody may remove under the same command before it begins
+	for attempt := 1; ; attempt++ {
+		b, err := d.box(ctx, image)
+		if err != nil {
 			return executor.Exit{}, err
 		}
+		if d.bound {
+			if err := d.repo.Refresh(ctx); err != nil {
+				return executor.Exit{}, err
+			}
+		}
+		exit, err := d.execIn(ctx, b, c, stdout, stderr)
+		var removed *removedError
+		if !errors.As(err, &removed) {
+			return exit, err
+		}
+		d.forget(image, b)
+		if removed.begun || attempt == containers {
+			return exit, err
+		}
+		d.spec.Progress(fmt.Sprintf("container %s was removed; another is started", b.name))
 	}
+}
+
+func (d *Executor) execIn(ctx context.Context, b *box, c executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
 	call := &call{d: d, box: b, mark: "\x00\x00quire " + rand.Text() + " ", grace: d.spec.Grace}
 	if call.grace <= 0 {
 		call.grace = local.DefaultGrace
@@ -81,12 +98,12 @@ func (c *call) run(ctx context.Context, cmd executor.Command, stdout, stderr io.
 		}
 	}
 	if err != nil {
-		return executor.Exit{}, c.gone(ctx, err)
+		return executor.Exit{}, c.gone(ctx, err, false)
 	}
 	c.exec = made.ID
 	link, err := c.d.engine.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{})
-	if err != nil {
-		return executor.Exit{}, c.gone(ctx, err)
+	if err != nil { // the engine's refusal comes before it starts anything
+		return executor.Exit{}, c.gone(ctx, err, false)
 	}
 	defer link.Close()
 	c.conn = link.Conn
@@ -197,9 +214,13 @@ func (c *call) wait(ctx context.Context, timeout time.Duration, read <-chan erro
 func (c *call) lost(ctx context.Context, cause error) (executor.Exit, error) {
 	ctx, cancel := context.WithTimeout(ctx, unanswered)
 	defer cancel()
+	c.settle(ctx)
 	info, err := c.d.engine.ContainerInspect(ctx, c.box.id)
 	if err != nil {
-		return executor.Exit{}, c.gone(ctx, err)
+		return executor.Exit{}, c.gone(ctx, err, true)
+	}
+	if beingRemoved(info) {
+		return executor.Exit{}, &removedError{name: c.box.name, begun: true}
 	}
 	exit := executor.Exit{Code: 137, Signal: "SIGKILL"}
 	if c.d.spec.Limits.Memory > 0 && info.State != nil && info.State.OOMKilled {
@@ -221,10 +242,28 @@ func (c *call) lost(ctx context.Context, cause error) (executor.Exit, error) {
 	return executor.Exit{}, fmt.Errorf("container %s: the connection to the engine broke: %w", c.box.name, cause)
 }
 
-// gone says that the container can run no command.
-func (c *call) gone(ctx context.Context, err error) error {
+// settle waits until the engine has recorded the end of the container, if that is
+// what ended the command: its processes die first, and the next command would be
+// begun in what is ending.
+func (c *call) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	over, failed := c.d.engine.ContainerWait(ctx, c.box.id, container.WaitConditionNotRunning)
+	select {
+	case <-over:
+	case <-failed:
+	}
+}
+
+// gone says that the container can run no command, as a *removedError if that
+// is because somebody has removed it, or is about to.
+func (c *call) gone(ctx context.Context, err error, begun bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	info, look := c.d.engine.ContainerInspect(ctx, c.box.id)
+	if errdefs.IsNotFound(look) || look == nil && beingRemoved(info) {
+		return &removedError{name: c.box.name, begun: begun}
 	}
 	return fmt.Errorf("container %s: %s", c.box.name, oneLine(err))
 }

@@ -216,6 +216,71 @@ func TestKillEverythingInside(t *testing.T) {
 	})
 }
 
+// After somebody has removed the run's container, its commands get another, however
+// far the engine has come with removing it.
+func TestTheContainerIsRemovedBySomebody(t *testing.T) {
+	c := engine(t)
+	spec := executortest.NewSpec(t)
+	var mu sync.Mutex
+	var events []string
+	spec.Container = func(started bool, name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, fmt.Sprint(started, " ", strings.TrimPrefix(name, "quire-"+spec.RunID)))
+	}
+	x := open(t, spec)
+	name := func(n int) string { return fmt.Sprintf("quire-%s-%d", spec.RunID, n) }
+
+	// Between two commands, while the engine still works on it.
+	removing := make(chan error, 1)
+	go func() {
+		removing <- c.ContainerRemove(context.Background(), name(1), container.RemoveOptions{Force: true})
+	}()
+	await(t, "the container's end", func() bool {
+		info, err := c.ContainerInspect(t.Context(), name(1))
+		return err != nil || !info.State.Running || info.State.Dead
+	})
+	for range 3 {
+		if out, exit := sh(t, x, "echo here"); out != "here\n" || exit.Code != 0 {
+			t.Errorf("the next command: %q, %+v", out, exit)
+		}
+	}
+	if err := <-removing; err != nil {
+		t.Fatal(err)
+	}
+
+	// Under a command, which fails; the next does not.
+	up := filepath.Join(spec.Workspace, "up")
+	go func() {
+		for t.Context().Err() == nil {
+			if _, err := os.Stat(up); err == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		removing <- c.ContainerRemove(context.Background(), name(2), container.RemoveOptions{Force: true})
+	}()
+	_, err := x.Exec(t.Context(), executor.Command{Argv: []string{"sh", "-c", "echo > up; sleep 1000"}, Env: []string{"PATH=/bin"}}, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "has stopped while the command ran") {
+		t.Errorf("the command under which it went: %v", err)
+	}
+	if out, exit := sh(t, x, "echo here"); out != "here\n" || exit.Code != 0 {
+		t.Errorf("the next command: %q, %+v", out, exit)
+	}
+	if err := <-removing; err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if names := labelled(t, c, docker.LabelRun+"="+spec.RunID); len(names) != 0 {
+		t.Errorf("left: %v", names)
+	}
+	if want := []string{"true -1", "false -1", "true -2", "false -2", "true -3", "false -3"}; !slices.Equal(events, want) {
+		t.Errorf("told of containers: %q, want %q", events, want)
+	}
+}
+
 // The supervisor's death ends its commands inside, before anybody sweeps.
 func TestALostConnectionEndsTheCommand(t *testing.T) {
 	engine(t)
