@@ -20,7 +20,14 @@ type Lock struct{ f *os.File }
 func LockWorker(stateDir string) (*Lock, error) { return lock(stateDir, "worker.lock") }
 
 // LockRun takes the lock that a run's supervisor holds as long as it lives.
-func LockRun(stateDir, runID string) (*Lock, error) { return lock(stateDir, "run-"+runID+".lock") }
+func LockRun(stateDir, runID string) (*Lock, error) { return lock(stateDir, runLock(runID)) }
+
+// RunLockPath is the file of a run's lock.
+func RunLockPath(stateDir, runID string) string {
+	return filepath.Join(stateDir, "locks", runLock(runID))
+}
+
+func runLock(runID string) string { return "run-" + runID + ".lock" }
 
 func lock(stateDir, name string) (*Lock, error) {
 	if err := CheckOwner(stateDir); err != nil {

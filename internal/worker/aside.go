@@ -2,8 +2,10 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"quire/internal/config"
@@ -74,8 +76,9 @@ func (w *worker) giveUp(ctx context.Context, r event.Run, deaths int) error {
 	return err
 }
 
-// settleUnread ends a run without looking at what it wrote, after workers died
-// over that.
+// settleUnread ends a run without looking at what it wrote, but for the ends of its
+// report and its events, after workers died over that. Each step is left out that
+// a worker before this one has done: it can have died over the next.
 func (w *worker) settleUnread(ctx context.Context, r event.Run, deaths int) error {
 	d := runlog.RunDir(w.cfg.StateDir, r.ID)
 	if w.Kill != nil {
@@ -90,9 +93,25 @@ func (w *worker) settleUnread(ctx context.Context, r event.Run, deaths int) erro
 	}
 	w.Log.Error("a run's records are not read", "run", r.Number, "reason", out.Reason)
 	if !d.Ended() {
-		say(d, report(r).End(out.State, 0, out.Reason, nil))
-		if err := recordEnd(d, out); err != nil {
+		events, err := endOf(d.Events())
+		if err != nil {
 			return err
+		}
+		said, err := endOf(d.PushLog())
+		if err != nil {
+			return err
+		}
+		end, ended := endRecord(events)
+		if ended {
+			out.State, out.Reason, out.FinishedAt = event.RunState(end.State), end.Reason, time.UnixMilli(end.AtMS).UTC()
+		}
+		if !endSaid(said, r.Number) {
+			say(d, report(r).End(out.State, 0, out.Reason, nil))
+		}
+		if !ended {
+			if err := recordEnd(d, out); err != nil {
+				return err
+			}
 		}
 		if err := d.WriteOutcome(out); err != nil {
 			return err
@@ -100,6 +119,17 @@ func (w *worker) settleUnread(ctx context.Context, r event.Run, deaths int) erro
 	}
 	_, err := w.store.Finish(ctx, r.ID, store.Final{State: out.State, Reason: out.Reason, FinishedAt: out.FinishedAt})
 	return err
+}
+
+// endRecord is the event that ends a run, if the end of its list of events holds
+// it.
+func endRecord(events string) (end event.Record, found bool) {
+	line := strings.TrimSuffix(events, "\n")
+	line = line[strings.LastIndexByte(line, '\n')+1:]
+	if json.Unmarshal([]byte(line), &end) != nil || end.Type != event.RunFinished {
+		return event.Record{}, false
+	}
+	return end, true
 }
 
 // errSetAside is the error for what is not done, because workers died over it.

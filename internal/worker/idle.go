@@ -3,10 +3,12 @@ package worker
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"quire/internal/event"
+	"quire/internal/runlog"
 	"quire/internal/store"
 )
 
@@ -55,5 +57,23 @@ func (w *worker) settleOld(ctx context.Context) {
 	w.tell("look for runs without outcome", err)
 	for _, r := range runs {
 		w.tell("end run "+r.ID, Conclude(ctx, w.cfg, w.store, r))
+		w.removeOldWorkspace(r)
+	}
+}
+
+// removeOldWorkspace deletes what a run has left that is over, when a worker died
+// before it had deleted that. While the file of the run's lock is there, its
+// supervisor or settle sees to it.
+func (w *worker) removeOldWorkspace(r event.Run) {
+	if !r.State.Final() {
+		return
+	}
+	there := func(path string) bool { _, err := os.Lstat(path); return err == nil }
+	if there(store.RunLockPath(w.cfg.StateDir, r.ID)) {
+		return
+	}
+	d := runlog.RunDir(w.cfg.StateDir, r.ID)
+	if there(d.Scratch()) || there(d.Workspace()) && !keepsWorkspace(w.cfg, r) {
+		w.removeWorkspace(r)
 	}
 }
