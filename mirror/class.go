@@ -301,7 +301,7 @@ var advice = map[Class]string{
 	ClassArchived:      "Unarchive the repository at {target}, or remove the mirror.",
 	ClassQuota:         "Make room at {target}, or raise its quota.",
 	ClassShallow:       "The repository here has no whole history: git fetch --unshallow",
-	ClassTLS:           "The server's certificate is not trusted here: install its authority's certificate, or set SSL_CERT_FILE for the worker.",
+	ClassTLS:           "The server's certificate is not trusted here: put the certificate of its authority (PEM) into a file and name that in ca_file of the [[mirror]] or of [network]; if the server wants one of yours, set client_cert.",
 	ClassDeclined:      "A hook at {target} declined it; its reason is above.",
 	ClassNetwork:       "Nothing needs doing if the network comes back; the delivery is tried again.",
 	ClassServer:        "Nothing needs doing if the server recovers; the delivery is tried again.",

@@ -107,10 +107,12 @@ func (d *delivery) run(ctx context.Context) (err error) {
 // of a request nothing is recorded; what the ledger holds from before is refused.
 func (d *delivery) admitted(ctx context.Context) (done bool, err error) {
 	if !d.req.Target.Asked {
+		d.way = d.along(d.way, d.req.Target)
 		return false, nil
 	}
 	hasSecret := d.req.Target.Secret != "" || d.req.Credential.Reveal() != ""
 	d.way, err = d.admit(ctx, d.req.GitDir, d.req.Wall, d.to, hasSecret)
+	d.way = d.along(d.way, d.req.Target)
 	c, _, ours := refusal(err)
 	switch {
 	case err == nil:

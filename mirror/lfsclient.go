@@ -1,27 +1,26 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"quire/internal/network"
 )
 
 // lfsClient makes the requests of one session to servers of Git LFS.
 type lfsClient struct {
-	sess    *session
-	stall   time.Duration
-	direct  *http.Transport
-	proxied *http.Transport
+	sess   *session
+	stall  time.Duration
+	own    transports // to the mirror's own server
+	others transports
 }
 
 // stallLimit is how long a server may take or send nothing, as for git's own
@@ -32,54 +31,36 @@ const stallLimit = 2 * time.Minute
 var errStalled = errors.New("nothing moved for too long")
 
 func newLFSClient(s *session, stall time.Duration) (*lfsClient, error) {
-	roots, err := extraRoots()
-	if err != nil {
-		return nil, &lfsFault{ClassLocal, err.Error()}
-	}
 	c := &lfsClient{sess: s, stall: stall}
-	c.direct = &http.Transport{
-		DialContext: c.dial, TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: apiTimeout, MaxIdleConnsPerHost: lfsAtOnce,
+	var err error
+	if c.own, err = c.transports(s.way.route); err == nil {
+		// Our certificate is for the mirror's own server, as the credential is.
+		c.others, err = c.transports(s.way.route.Anonymous())
 	}
-	c.proxied = c.direct.Clone()
-	c.proxied.DialContext, c.proxied.Proxy = nil, http.ProxyFromEnvironment
+	if err != nil {
+		return nil, &lfsFault{ClassBadTarget, err.Error()}
+	}
 	return c, nil
 }
 
-// extraRoots are the authorities that git is told of in its own variables besides
-// those of SSL_CERT_FILE, which Go reads itself. nil: no others.
-func extraRoots() (*x509.CertPool, error) {
-	var files []string
-	if f := os.Getenv("GIT_SSL_CAINFO"); f != "" {
-		files = append(files, f)
+// transports are the ways to connect along a route.
+type transports struct{ direct, proxied *http.Transport }
+
+func (c *lfsClient) transports(r network.Route) (t transports, err error) {
+	if t.proxied, err = r.Transport(); err != nil {
+		return t, err
 	}
-	if dir := os.Getenv("GIT_SSL_CAPATH"); dir != "" {
-		list, err := filepath.Glob(filepath.Join(dir, "*"))
-		if err != nil {
-			return nil, fmt.Errorf("read GIT_SSL_CAPATH: %w", err)
-		}
-		files = append(files, list...)
-	}
-	if len(files) == 0 {
-		return nil, nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	for _, f := range files {
-		pem, err := os.ReadFile(f)
-		if err != nil {
-			return nil, fmt.Errorf("read an authority's certificate: %w", err)
-		}
-		pool.AppendCertsFromPEM(pem)
-	}
-	return pool, nil
+	t.proxied.MaxIdleConnsPerHost = lfsAtOnce
+	t.direct = t.proxied.Clone()
+	t.direct.DialContext, t.direct.Proxy = c.dial, nil
+	return t, nil
 }
 
 func (c *lfsClient) close() {
-	c.direct.CloseIdleConnections()
-	c.proxied.CloseIdleConnections()
+	for _, t := range []transports{c.own, c.others} {
+		t.direct.CloseIdleConnections()
+		t.proxied.CloseIdleConnections()
+	}
 }
 
 // dial connects to the mirror's own host as its pushes do, and to any other host
@@ -137,9 +118,13 @@ func (c *lfsClient) do(req *http.Request) (status int, header http.Header, text 
 	if req.Body != nil {
 		req.Body = io.NopCloser(moving(req.Body))
 	}
-	transport := c.direct
-	if throughProxy(req) {
-		transport = c.proxied
+	by := c.others
+	if s := c.sess; s.to.kind == "http" && strings.EqualFold(req.URL.Hostname(), s.to.host) && cmp.Or(req.URL.Port(), defaultPorts[req.URL.Scheme]) == s.port() {
+		by = c.own
+	}
+	transport := by.direct
+	if c.sess.way.throughProxy(req.URL) {
+		transport = by.proxied
 	}
 	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)

@@ -24,6 +24,7 @@ import (
 	"os"
 	"time"
 
+	"quire/internal/network"
 	"quire/internal/secret"
 	"quire/internal/store"
 )
@@ -49,6 +50,8 @@ type Target struct {
 	Forge  string // github, gitlab, gitea, forgejo; "": told from the host
 	API    string // base URL of the forge's API; "": told from URL
 	Create bool   // make a missing repository, private
+
+	Route network.Route // how its server is reached; for Asked ones the engine's, see Network
 }
 
 // Want is one ref of a delivery, with the exact object it is to name.
@@ -115,6 +118,7 @@ type Engine struct {
 	now     func() time.Time
 	batch   limits
 	apps    appTokens
+	route   network.Route // to what pipelines ask for
 }
 
 // New makes an engine on the ledger s. Its locks, one file a target, lie in
@@ -147,6 +151,9 @@ func AttemptLimit(d time.Duration) Option { return func(e *Engine) { e.attempt =
 
 // Clock sets the time that the ledger's entries get.
 func Clock(now func() time.Time) Option { return func(e *Engine) { e.now = now } }
+
+// Network sets how the servers are reached that pipelines name.
+func Network(r network.Route) Option { return func(e *Engine) { e.route = r } }
 
 // Log sets where the engine tells of what has no report.
 func Log(l *slog.Logger) Option { return func(e *Engine) { e.log = l } }

@@ -126,7 +126,7 @@ func (s *session) prepare(gitDir string, knownHosts []string) error {
 		"GIT_ALLOW_PROTOCOL=https:http:ssh:file", "GIT_NO_LAZY_FETCH=1",
 	}
 	for _, name := range passed {
-		if v, ok := os.LookupEnv(name); ok {
+		if v, ok := os.LookupEnv(name); ok && !s.decided(name) {
 			s.env = append(s.env, name+"="+v)
 		}
 	}
@@ -152,13 +152,25 @@ func (s *session) prepare(gitDir string, knownHosts []string) error {
 			}
 		}
 	}
-	s.env = append(s.env, s.config()...)
+	pairs, err := s.config()
+	if err != nil {
+		return err
+	}
+	s.env = append(s.env, pairs...)
 	return nil
+}
+
+// decided reports whether the route says what a variable of the environment would.
+func (s *session) decided(name string) bool {
+	if strings.HasSuffix(strings.ToLower(name), "_proxy") {
+		return s.way.route.Proxied()
+	}
+	return name == "GIT_SSL_CAINFO" && s.way.route.CAFile != "" // it would win over the configuration
 }
 
 // config is git's configuration by environment (git-config(1), GIT_CONFIG_COUNT),
 // which only this user's processes can read, unlike `git -c`, which is argv.
-func (s *session) config() []string {
+func (s *session) config() ([]string, error) {
 	pairs := [][2]string{
 		{"core.hooksPath", "/dev/null"},
 		{"credential.helper", ""}, // the empty value clears the list
@@ -181,12 +193,17 @@ func (s *session) config() []string {
 		if resolve := s.resolve(); resolve != "" {
 			pairs = append(pairs, [2]string{"http.curloptResolve", resolve})
 		}
+		reach, err := s.way.route.Git(s.to.url, s.dir)
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, reach...)
 	}
 	env := []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(pairs))}
 	for i, p := range pairs {
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, p[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, p[1]))
 	}
-	return env
+	return env, nil
 }
 
 // resolve has curl connect to the addresses that were judged, in the words of

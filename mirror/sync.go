@@ -168,11 +168,12 @@ func (e *Engine) survey(ctx context.Context, req Request) (s survey, err error) 
 // pass is the whole way past the wall, for what has no request's refs to refuse.
 func (d *delivery) pass(ctx context.Context) (err error) {
 	if !d.req.Target.Asked {
+		d.way = d.along(d.way, d.req.Target)
 		return nil
 	}
 	hasSecret := d.req.Target.Secret != "" || d.req.Credential.Reveal() != ""
 	if d.way, err = d.admit(ctx, d.req.GitDir, d.req.Wall, d.to, hasSecret); err == nil {
-		d.way, err = d.way.lookUp(ctx, d.to)
+		d.way, err = d.along(d.way, d.req.Target).lookUp(ctx, d.to)
 	}
 	return err
 }

@@ -64,7 +64,11 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.URL = t.place(req.URL)
 	}
-	res, err := t.way.roundTripper(req).RoundTrip(req)
+	by, err := t.way.roundTripper(req)
+	if err != nil {
+		return nil, err
+	}
+	res, err := by.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -85,24 +89,33 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // roundTripper is what makes a call's connection: for a pipeline in a sandbox one
 // that looks at the address it comes to. A proxy's is the operator's.
-func (p passage) roundTripper(req *http.Request) http.RoundTripper {
-	if !p.walled || p.named || throughProxy(req) {
-		return http.DefaultTransport
+func (p passage) roundTripper(req *http.Request) (http.RoundTripper, error) {
+	judged := p.walled && !p.named && !p.throughProxy(req.URL)
+	if !judged && p.route.IsZero() {
+		return http.DefaultTransport, nil
 	}
-	d := net.Dialer{Timeout: apiTimeout, Control: func(network, address string, _ syscall.RawConn) error { return checkDialed(address) }}
-	return &http.Transport{DialContext: d.DialContext, ForceAttemptHTTP2: true, DisableKeepAlives: true}
+	t, err := p.route.Transport()
+	if err != nil {
+		return nil, err
+	}
+	t.DisableKeepAlives = true // it serves this call alone
+	if judged {
+		t.Proxy = nil
+		t.DialContext = (&net.Dialer{Timeout: apiTimeout, Control: func(_, address string, _ syscall.RawConn) error { return checkDialed(address) }}).DialContext
+	}
+	return t, nil
 }
 
-func throughProxy(req *http.Request) bool {
-	via, err := http.ProxyFromEnvironment(req)
+func (p passage) throughProxy(u *url.URL) bool {
+	via, err := p.route.ProxyFor(u)
 	return err != nil || via != nil
 }
 
 // proxied reports whether a remote is reached through the operator's proxy, which
 // looks names up itself.
-func proxied(to remote) bool {
-	req, err := http.NewRequest(http.MethodGet, to.url, nil)
-	return err == nil && throughProxy(req)
+func (p passage) proxied(to remote) bool {
+	u, err := url.Parse(to.url)
+	return err == nil && p.throughProxy(u)
 }
 
 // place is where a call of the library's is meant to go: GitLab's and Gitea's

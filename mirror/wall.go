@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"quire/internal/network"
 )
 
 // Wall is where the pipelines of one repository may push. Whoever may push a
@@ -74,6 +76,20 @@ type passage struct {
 	named  bool     // the operator allows this very host, wherever it is
 	path   string   // of a local target: without links
 	pinned []string // addresses to connect to, and to no other; none: not looked up
+
+	route network.Route // of connections over HTTP
+}
+
+// along is how the target of a request is reached. The operator's certificate is not for a pipeline in a
+// sandbox to show.
+func (e *Engine) along(p passage, t Target) passage {
+	switch p.route = t.Route; {
+	case t.Asked && p.walled:
+		p.route = e.route.Anonymous()
+	case t.Asked:
+		p.route = e.route
+	}
+	return p
 }
 
 // admit is Admit, and tells how to get there.
@@ -124,7 +140,7 @@ func (p passage) lookUp(ctx context.Context, to remote) (passage, error) {
 	}
 	list, err := lookUp(ctx, to.host)
 	if err != nil {
-		if to.kind == "http" && proxied(to) {
+		if to.kind == "http" && p.proxied(to) {
 			return p, nil
 		}
 		return p, &unresolvedError{to.host, err}

@@ -547,7 +547,11 @@ func TestTheAPIIsBehindTheWallToo(t *testing.T) {
 	if got := r.asked(); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
-	res, err := (&http.Client{Transport: (passage{walled: true, named: true}).roundTripper(nil)}).Get(r.URL)
+	by, err := passage{walled: true, named: true}.roundTripper(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&http.Client{Transport: by}).Get(r.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"quire/internal/event"
+	"quire/internal/network"
 	"quire/mirror"
 )
 
@@ -27,7 +28,7 @@ func newMirrorCommand() *cobra.Command {
 
 // mirrors is the engine on this state directory.
 func (d *desk) mirrors() (*mirror.Engine, error) {
-	return mirror.New(d.store, filepath.Join(d.cfg.StateDir, "locks"))
+	return mirror.New(d.store, filepath.Join(d.cfg.StateDir, "locks"), mirror.Network(network.Of(d.cfg)))
 }
 
 // mirrored are the repositories that were pushed to, and those that have a mirror

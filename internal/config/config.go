@@ -44,6 +44,7 @@ type Config struct {
 	Identity  string            `toml:"-"` // [secrets] identity: age identity file
 	Mirrors   []Mirror          `toml:"mirror"`
 	Mirroring Mirroring         `toml:"mirroring"`
+	Network   Network           `toml:"network"`
 	Notify    []Notify          `toml:"notify"`
 }
 
@@ -176,6 +177,18 @@ type Mirror struct {
 	Status   bool     `toml:"status"` // report jobs as commit statuses
 	API      string   `toml:"api"`    // base URL of the forge's API, where it cannot be told from URL
 	Forge    string   `toml:"forge"`  // github, gitlab, gitea, forgejo; default: told from the host
+
+	// As in [network], which holds where these say nothing.
+	CAFile     string   `toml:"ca_file"`
+	ClientCert string   `toml:"client_cert"`
+	ClientKey  string   `toml:"client_key"`
+	Proxy      string   `toml:"proxy"`
+	NoProxy    []string `toml:"no_proxy"`
+}
+
+// Network is what the mirror itself says of how its server is reached.
+func (m Mirror) Network() Network {
+	return Network{m.CAFile, m.ClientCert, m.ClientKey, m.Proxy, m.NoProxy}
 }
 
 // Mirroring bounds where pipelines may push (ci.mirror, runtime.mirror) whose

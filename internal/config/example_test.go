@@ -46,6 +46,9 @@ func TestExample(t *testing.T) {
 	if want.Hook.PusherFrom == nil {
 		got.Hook.PusherFrom = nil
 	}
+	if want.Network.NoProxy == nil {
+		got.Network.NoProxy = nil
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("a default is shown wrongly:\n got %+v\nwant %+v", got, want)
 	}

@@ -55,6 +55,13 @@ func (c *Config) Private() []string {
 	if c.Identity != "" {
 		file(c.Resolve(c.Identity))
 	}
+	for _, n := range c.networks() {
+		for _, f := range []string{n.ClientKey, n.ClientCert} {
+			if f != "" && (f == n.ClientKey || n.ClientKey == "") {
+				file(c.Resolve(f)) // where the key is
+			}
+		}
+	}
 	for _, name := range c.SecretNames() {
 		s := c.Secrets[name]
 		for _, f := range []string{s.File, s.AgeFile} {
@@ -72,6 +79,15 @@ func (c *Config) Private() []string {
 	add(os.Getenv("CREDENTIALS_DIRECTORY"))
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// networks are [network] and what each mirror says itself.
+func (c *Config) networks() []Network {
+	out := []Network{c.Network}
+	for _, m := range c.Mirrors {
+		out = append(out, m.Network())
+	}
+	return out
 }
 
 // systems says whether a program is the system's and not the operator's.

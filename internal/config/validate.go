@@ -51,6 +51,7 @@ func (c *Config) validate(f *faults) {
 	for i := range c.Mirrors {
 		c.validateMirror(&c.Mirrors[i], fmt.Sprintf("mirror#%d", i+1), seen, f)
 	}
+	c.Network.validate("network.", f)
 	for _, pattern := range c.Mirroring.AllowURLs {
 		if why := allowPattern(pattern); why != "" {
 			f.add("mirroring.allow_urls", "mirroring.allow_urls: %q %s", pattern, why)
@@ -103,6 +104,7 @@ func (c *Config) validateMirror(m *Mirror, key string, seen map[string]bool, f *
 	m.Delete = orElse(m.Delete, "owned")
 	f.oneOf(key+".force", m.Force, "lease", "never")
 	f.oneOf(key+".delete", m.Delete, "owned", "never")
+	m.Network().validate(key+".", f)
 	if m.Forge != "" {
 		f.oneOf(key+".forge", m.Forge, "github", "gitlab", "gitea", "forgejo")
 	}

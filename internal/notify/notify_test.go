@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"log"
 	"mime"
 	"mime/quotedprintable"
 	"net/http"
@@ -185,5 +187,30 @@ func TestAMailsBodyHasOthersTextInItsLines(t *testing.T) {
 	text := r.text()
 	if strings.ContainsAny(text, "\x1b\x07\r\u202e") || strings.Count(text, "\nreason ") != 1 {
 		t.Errorf("%q", text)
+	}
+}
+
+// A receiver with a certificate of a private authority is reached as [network] says.
+func TestWebhookToAPrivateAuthority(t *testing.T) {
+	got := make(chan string, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("X-Quire-Event") }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that is refused
+	server.StartTLS()
+	defer server.Close()
+	rules := []Rule{{On: []string{OnMirror}, Webhook: server.URL}}
+	s := Sender{Poster: Poster{Pauses: []time.Duration{}}}
+	if err := s.Mirror(t.Context(), rules, Trouble{GitDir: "/srv/a.git"}); err == nil {
+		t.Error("an authority that nobody named is trusted")
+	}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Poster.Route.CAFile = ca
+	if err := s.Mirror(t.Context(), rules, Trouble{GitDir: "/srv/a.git"}); err != nil {
+		t.Fatal(err)
+	}
+	if event := <-got; event != "mirror" {
+		t.Errorf("event %q", event)
 	}
 }

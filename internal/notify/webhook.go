@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/network"
 )
 
 // Poster sends webhooks. Its zero value tries three times, with pauses of 1 and
 // 5 seconds.
 type Poster struct {
-	Client *http.Client
+	Route  network.Route   // how receivers are reached
 	Pauses []time.Duration // before each further try
 }
 
@@ -76,10 +77,12 @@ func (p Poster) try(ctx context.Context, to string, key, body []byte, m message)
 		mac.Write(body)
 		req.Header.Set("X-Quire-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
 	}
-	client := p.Client
-	if client == nil {
-		client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	by, err := p.Route.Transport()
+	if err != nil {
+		return false, err
 	}
+	defer by.CloseIdleConnections()
+	client := &http.Client{Transport: by, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
 		// The URL may carry a token in its path; url.Error would print it.
@@ -90,7 +93,7 @@ func (p Poster) try(ctx context.Context, to string, key, body []byte, m message)
 		return true, fmt.Errorf("%s: %w", req.URL.Host, err)
 	}
 	defer resp.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // lets the connection be used again
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // the receiver may be a while at it
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return false, nil
 	}

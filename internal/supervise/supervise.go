@@ -19,6 +19,7 @@ import (
 	"quire/internal/gitrepo"
 	"quire/internal/jobfile"
 	"quire/internal/memory"
+	"quire/internal/network"
 	"quire/internal/runlog"
 	"quire/internal/runner"
 	"quire/internal/secret"
@@ -389,7 +390,7 @@ func (s *supervision) openWorld(ctx context.Context, exec executor.Executor, com
 		standing: s.standing, logs: s.logs,
 	}
 	if s.store != nil {
-		if h.engine, err = mirror.New(s.store, lockDir(s.cfg)); err != nil {
+		if h.engine, err = mirror.New(s.store, lockDir(s.cfg), mirror.Network(network.Of(s.cfg))); err != nil {
 			files.Close()
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/network"
 	"quire/internal/secret"
 	"quire/internal/wall"
 	"quire/mirror"
@@ -23,7 +24,7 @@ func MirrorOrders(cfg *config.Config) []mirror.Order {
 	for _, m := range cfg.Mirrors {
 		out = append(out, mirror.Order{
 			Target: mirror.Target{Name: m.Name, URL: m.URL, Secret: m.Secret, Force: m.Force, Delete: m.Delete,
-				RetryFor: m.RetryFor.D(), Forge: m.Forge, API: m.API, Create: m.Create},
+				RetryFor: m.RetryFor.D(), Forge: m.Forge, API: m.API, Create: m.Create, Route: network.OfMirror(cfg, m)},
 			Repos: m.Repos, Refs: m.Refs, Exclude: m.Exclude, Statuses: m.Status,
 		})
 	}
@@ -50,7 +51,7 @@ func (w *worker) keepMirrors(ctx context.Context) (stop func(), err error) {
 	cfg := w.cfg // other goroutines see this one
 	// What fails is tried again by the ledger's clock, and not within an attempt:
 	// so a pusher hears of it at once.
-	engine, err := mirror.New(w.store, filepath.Join(cfg.StateDir, "locks"), mirror.Log(w.Log), mirror.Pauses())
+	engine, err := mirror.New(w.store, filepath.Join(cfg.StateDir, "locks"), mirror.Log(w.Log), mirror.Pauses(), mirror.Network(network.Of(cfg)))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/network"
 	"quire/internal/notify"
 	"quire/internal/secret"
 	"quire/internal/store"
@@ -16,6 +17,11 @@ import (
 
 // notifying is how long telling everybody about one run may take.
 const notifying = 2 * time.Minute
+
+// sender delivers as the configuration's network wants it.
+func sender(cfg *config.Config) notify.Sender {
+	return notify.Sender{Poster: notify.Poster{Route: network.Of(cfg)}}
+}
 
 // notify tells whoever the configuration names how a run ended. It does not
 // keep the worker from its work, but the worker does not leave before it is done. A
@@ -41,7 +47,7 @@ func (w *worker) notify(ctx context.Context, id string) {
 	w.telling.Go(func() {
 		defer cancel()
 		list, err := rules(ctx, cfg, r)
-		err = errors.Join(err, notify.Sender{}.Deliver(ctx, list, report))
+		err = errors.Join(err, sender(cfg).Deliver(ctx, list, report))
 		if err != nil {
 			w.Log.Error("notify", "run", r.Number, "error", err)
 		}

@@ -48,7 +48,7 @@ func (w *worker) tellOfTrouble(cfg *config.Config, gitDir, text string) {
 		ctx, cancel := context.WithTimeout(context.Background(), notifying)
 		defer cancel()
 		list, err := rules(ctx, cfg, event.Run{GitDir: gitDir})
-		if err = errors.Join(err, notify.Sender{}.Repository(ctx, list, notify.Trouble{GitDir: gitDir, Text: text})); err != nil {
+		if err = errors.Join(err, sender(cfg).Repository(ctx, list, notify.Trouble{GitDir: gitDir, Text: text})); err != nil {
 			w.Log.Error("tell of a repository", "repository", gitDir, "error", err)
 		}
 	})

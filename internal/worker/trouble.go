@@ -25,7 +25,7 @@ func (w *worker) tellOfMirror(cfg *config.Config, n mirror.Notice) {
 		defer cancel()
 		list, err := rules(ctx, cfg, event.Run{GitDir: n.GitDir})
 		t := notify.Trouble{GitDir: n.GitDir, Mirror: n.Target, Text: text}
-		if err = errors.Join(err, notify.Sender{}.Mirror(ctx, list, t)); err != nil {
+		if err = errors.Join(err, sender(cfg).Mirror(ctx, list, t)); err != nil {
 			w.Log.Error("tell of a mirror", "error", err)
 		}
 	})
