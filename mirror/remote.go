@@ -61,6 +61,9 @@ func parseRemote(raw string) (remote, error) {
 	if _, has := u.User.Password(); has {
 		return bad("it holds a password: put it in [secrets.NAME] and name that secret, since a URL is in everybody's ps output")
 	}
+	if strings.Contains(raw, " ") && u.Scheme != "file" {
+		return bad("it has a blank: write %%20")
+	}
 	r := remote{url: raw, host: u.Hostname(), port: u.Port(), path: strings.TrimPrefix(u.Path, "/")}
 	if u.User != nil {
 		r.user = u.User.Username()

@@ -294,6 +294,7 @@ func TestCredentialShapes(t *testing.T) {
 
 func TestParseRemote(t *testing.T) {
 	for _, c := range []struct{ url, kind, host, display, bad string }{
+		{url: "https://h/a b", bad: "write %20"},
 		{url: "https://github.com/me/repo.git", kind: "http", host: "github.com", display: "github.com/me/repo"},
 		{url: "http://127.0.0.1:8080/r", kind: "http", host: "127.0.0.1", display: "127.0.0.1/r"},
 		{url: "git@github.com:me/repo.git", kind: "ssh", host: "github.com", display: "github.com/me/repo"},

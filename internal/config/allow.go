@@ -106,7 +106,30 @@ func mirrorURL(url string) (why string) {
 	case host == "" || path == "":
 		return "names no host or no repository: " + want
 	case scheme != "ssh" && strings.ContainsAny(rest, "?#"):
-		return "has a ? or #, which no repository's URL has"
+		return "has a ? or #, which no repository's URL has: write %3F, %23"
+	case strings.Contains(rest, " "):
+		return "has a blank: write %20"
+	case !escapesWell(path):
+		return "has a % that begins no escape: write %25"
+	}
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i+1:]
+	}
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		if port := host[i+1:]; len(port) > 5 || strings.Trim(port, "0123456789") != "" {
+			return "has a port that is none"
+		}
 	}
 	return ""
+}
+
+// escapesWell reports whether every % of a URL's part begins an escape (RFC 3986, 2.1).
+func escapesWell(part string) bool {
+	for i := strings.IndexByte(part, '%'); i >= 0; i = strings.IndexByte(part, '%') {
+		if len(part) < i+3 || strings.Trim(part[i+1:i+3], "0123456789abcdefABCDEF") != "" {
+			return false
+		}
+		part = part[i+3:]
+	}
+	return true
 }

@@ -34,6 +34,8 @@ func TestMirrorURL(t *testing.T) {
 		"https://h/{repo}.git": "", "http://h:3000/a/b": "", "ssh://git@h/{owner}/{repo}": "", "git@h:{repo}.git": "", "h:r": "", "[::1]:r": "", "git@[2001:db8::1]:a/b": "", "[::1]": "is none",
 		"/srv/{repo}.git": "", "file:///srv/{repo}.git": "", "https://h/grün": "", "ssh://h/q?x": "",
 		"git://h/r": "the scheme git", "ext::sh -c x": "is none", "fd::17": "is none", "relative/path": "is none", "./r:x": "is none", "-oProxy:x": "is none", ":r": "is none",
+		"https://h/a%20b": "", "https://h:8443/{repo}": "", "https://[::1]/r": "", "https://[::1]:8443/r": "", "ssh://git@h:2222/r": "",
+		"https://h/a b": "a blank", "https://h h/r": "a blank", "https://h/100%": "no escape", "ssh://h/%zz": "no escape", "https://h:x/r": "a port", "https://h:123456/r": "a port", "ssh://git@h:-1/r": "a port",
 		"https://h": "names no host", "https:///x": "names no host", "https://h/": "names no host", "https://h/r?x=y": "? or #", "https://h/\nr": "control",
 	} {
 		if got := mirrorURL(url); (want == "") != (got == "") || !strings.Contains(got, want) {
