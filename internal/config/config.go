@@ -29,23 +29,24 @@ type Config struct {
 	Linger         Duration `toml:"linger"`            // how long an idle worker stays
 	KeepWorkspace  string   `toml:"keep_workspace"`    // never, failed, always
 
-	Hook      Hook              `toml:"hook"`
-	Recover   Recover           `toml:"recover"`
-	Env       Env               `toml:"env"`
-	Log       Log               `toml:"log"`
-	Eval      Eval              `toml:"eval"`
-	Retention Retention         `toml:"retention"`
-	Cache     Cache             `toml:"cache"`
-	Executor  Executor          `toml:"executor"`
-	Limits    Limits            `toml:"limits"`
-	Web       Web               `toml:"web"`
-	SSH       SSH               `toml:"ssh"`
-	Secrets   map[string]Secret `toml:"-"` // by name; decoded apart, see secrets.go
-	Identity  string            `toml:"-"` // [secrets] identity: age identity file
-	Mirrors   []Mirror          `toml:"mirror"`
-	Mirroring Mirroring         `toml:"mirroring"`
-	Network   Network           `toml:"network"`
-	Notify    []Notify          `toml:"notify"`
+	Hook       Hook              `toml:"hook"`
+	Recover    Recover           `toml:"recover"`
+	Env        Env               `toml:"env"`
+	Log        Log               `toml:"log"`
+	Eval       Eval              `toml:"eval"`
+	Retention  Retention         `toml:"retention"`
+	Cache      Cache             `toml:"cache"`
+	Executor   Executor          `toml:"executor"`
+	Limits     Limits            `toml:"limits"`
+	Web        Web               `toml:"web"`
+	SSH        SSH               `toml:"ssh"`
+	Secrets    map[string]Secret `toml:"-"` // by name; decoded apart, see secrets.go
+	Identity   string            `toml:"-"` // [secrets] identity: age identity file
+	Mirrors    []Mirror          `toml:"mirror"`
+	Mirroring  Mirroring         `toml:"mirroring"`
+	Network    Network           `toml:"network"`
+	Submodules Submodules        `toml:"submodules"`
+	Notify     []Notify          `toml:"notify"`
 }
 
 // Hook is what a pusher meets.
@@ -195,6 +196,12 @@ func (m Mirror) Network() Network {
 // jobs run in a sandbox. The operator's own [[mirror]] tables are not bound.
 type Mirroring struct {
 	AllowURLs []string `toml:"allow_urls"` // patterns of URLs, see package mirror's Allow
+}
+
+// Submodules bounds which repositories of this machine are copied into workspaces
+// as submodules.
+type Submodules struct {
+	Allow []string `toml:"allow"` // patterns of repositories; nil, not empty: on the host, those of the same directory
 }
 
 // Notify is somebody who wants to know how runs end.

@@ -40,6 +40,10 @@ func TestExample(t *testing.T) {
 	got := *all
 	got.Secrets, got.Identity, got.Mirrors, got.Notify, got.Executor.For = map[string]Secret{}, "", nil, nil, nil
 	want.StateDir, want.Env.Set = "/var/lib/quire", map[string]string{}
+	if !reflect.DeepEqual(got.Submodules.Allow, []string{"team/*"}) {
+		t.Errorf("[submodules] allow is not read: %q", got.Submodules.Allow)
+	}
+	got.Submodules.Allow = nil // the default is no list at all
 	if want.SSH.KnownHosts == nil {
 		got.SSH.KnownHosts = nil // [] and absent are the same
 	}

@@ -57,6 +57,7 @@ func (c *Config) validate(f *faults) {
 			f.add("mirroring.allow_urls", "mirroring.allow_urls: %q %s", pattern, why)
 		}
 	}
+	f.globs("submodules.allow", c.Submodules.Allow)
 	for i := range c.Notify {
 		c.validateNotify(&c.Notify[i], fmt.Sprintf("notify#%d", i+1), f)
 	}

@@ -41,12 +41,13 @@ var byName = map[string]string{
 	"internal/executor/local/repository.go": "the repository's, and the view of it, which jobs only read",
 	"internal/executor/local/streams.go":    "/dev/null",
 
-	"internal/supervise/artifact.go":  "the kept files of the run, which no job sees",
-	"internal/supervise/executor.go":  "which paths are hidden",
-	"internal/supervise/local.go":     "whether a person's checkout has a pipeline, before its run",
-	"internal/supervise/mirroring.go": "whether a path that is pushed to is a repository of this box",
-	"internal/supervise/supervise.go": "the directory of the run",
-	"internal/supervise/workspace.go": "a new workspace, before a job or git has been in it",
+	"internal/supervise/artifact.go":   "the kept files of the run, which no job sees",
+	"internal/supervise/executor.go":   "which paths are hidden",
+	"internal/supervise/local.go":      "whether a person's checkout has a pipeline, before its run",
+	"internal/supervise/mirroring.go":  "whether a path that is pushed to is a repository of this box",
+	"internal/supervise/submodules.go": "a new workspace, before a job has been in it, and which repository a submodule is of",
+	"internal/supervise/supervise.go":  "the directory of the run",
+	"internal/supervise/workspace.go":  "a new workspace, before a job or git has been in it",
 }
 
 // atNames are the calls that follow a name.

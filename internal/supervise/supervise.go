@@ -328,7 +328,11 @@ func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.
 			return nil, commit, err
 		}
 		bounds := gitrepo.ExtentBounds{Entries: int64(s.cfg.Limits.Files), Bytes: int64(s.cfg.Limits.Workspace)}
-		making.Go(func() { made = makeWorkspace(ctx, ground, repo, commit.OID, bounds, s.workspace) })
+		making.Go(func() {
+			if made = makeWorkspace(ctx, ground, repo, commit.OID, bounds, s.workspace); made == nil {
+				made = s.submodules(ctx, ground, repo, commit.OID, bounds)
+			}
+		})
 	}
 	making.Go(func() { s.noteRefs(ctx) })
 	p, err := s.load(ctx, repo, commit.OID)
