@@ -18,11 +18,12 @@ import (
 	"quire/internal/intake"
 	"quire/internal/runner"
 	"quire/internal/spool"
+	"quire/internal/worker"
 )
 
 // listen takes in pushes of other users until ctx ends. socket is the path to
 // listen on; with "" systemd passes the socket on, and the listener leaves when
-// nobody has pushed for a while: systemd starts it again.
+// nobody has pushed for a while and the worker has left: systemd starts it again.
 func listen(ctx context.Context, cfg *config.Config, socket string) error {
 	idle := cfg.Linger.D()
 	l, err := passedOn()
@@ -45,6 +46,8 @@ func listen(ctx context.Context, cfg *config.Config, socket string) error {
 		Spool: spool.Dir(cfg.StateDir),
 		// What a worker says that cannot start goes to worker.log, which doctor reads.
 		Started: func() error { return startWorker(cfg) },
+		// systemd ends all processes of a service when the first one has left.
+		Busy: func() bool { return worker.Running(cfg) },
 		Report: func(ctx context.Context, id string, w io.Writer) error {
 			_, err := hooks.Report{StateDir: cfg.StateDir, PushID: id}.Follow(ctx, w, 0)
 			return err

@@ -566,6 +566,20 @@ func (f *fixture) served(s *Server) (socket string) {
 	return socket
 }
 
+// A service manager ends the worker together with the listener that started it.
+func TestTheListenerStaysWhileTheWorkerIsAtWork(t *testing.T) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	asked := 0
+	s := &Server{Busy: func() bool { asked++; return asked < 3 }}
+	if err := s.Serve(t.Context(), l, time.Millisecond); err != nil || asked != 3 {
+		t.Errorf("the listener left after it asked %d times whether the worker is at work: %v", asked, err)
+	}
+}
+
 func TestAPushOverTheSocketIsRecordedUnderThePeersName(t *testing.T) {
 	f := newFixture(t)
 	socket := f.served(&Server{})

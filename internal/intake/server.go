@@ -25,6 +25,10 @@ type Server struct {
 	// Started sees to it that a worker is there, once a push is recorded.
 	Started func() error
 
+	// Busy reports whether what Started started is at work. A service manager ends
+	// it together with the listener, which therefore stays; nil: it need not.
+	Busy func() bool
+
 	// Report writes the report of a push to w until it is complete, or ctx ends.
 	Report func(ctx context.Context, pushID string, w io.Writer) error
 
@@ -81,7 +85,8 @@ const (
 )
 
 // Serve accepts connections until ctx ends, or, with idle > 0, until there was
-// none for so long. It returns when every connection is closed.
+// none for so long and the server is not busy. It returns when every connection
+// is closed.
 func (s *Server) Serve(ctx context.Context, l *net.UnixListener, idle time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var serving sync.WaitGroup
@@ -103,7 +108,8 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener, idle time.Durat
 			}
 			return nil
 		case errors.As(err, &ne) && ne.Timeout():
-			if open.none() {
+			// What a connection started a moment ago may not be seen to be busy yet.
+			if open.noneFor(idle) && (s.Busy == nil || !s.Busy()) {
 				return nil
 			}
 			continue
@@ -129,9 +135,10 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener, idle time.Durat
 
 // openConnections counts connections by user.
 type openConnections struct {
-	mu  sync.Mutex
-	all int
-	of  map[int]int
+	mu   sync.Mutex
+	all  int
+	of   map[int]int
+	left time.Time // when one was closed last
 }
 
 func (o *openConnections) enter(uid int) bool {
@@ -149,15 +156,16 @@ func (o *openConnections) leave(uid int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.all--
+	o.left = time.Now()
 	if o.of[uid]--; o.of[uid] == 0 {
 		delete(o.of, uid)
 	}
 }
 
-func (o *openConnections) none() bool {
+func (o *openConnections) noneFor(d time.Duration) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.all == 0
+	return o.all == 0 && time.Since(o.left) >= d
 }
 
 // serve is one connection.
