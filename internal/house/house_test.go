@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"internal/installtest":    {}, // tests only
 	"internal/attack":         {}, // tests only
 	"internal/users":          {}, // tests only
+	"internal/boottest":       {}, // tests only
 	"internal/jobfile/hungfs": {}, // tests only
 }
 
