@@ -21,9 +21,14 @@ import (
 // LFS: where lfs.storage of its configuration says, else lfs/ beside its objects;
 // and the same of the repositories that it borrows objects from.
 func (s *session) lfsStores(ctx context.Context) []string {
-	common := commonDir(s.gitDir)
+	return lfsStoresOf(s.gitDir, func(common string) string { return s.lfsStorage(ctx, common) })
+}
+
+// lfsStoresOf asks storage for lfs.storage of the repository's configuration.
+func lfsStoresOf(gitDir string, storage func(gitDir string) string) []string {
+	common := commonDir(gitDir)
 	out := []string{filepath.Join(common, "lfs")}
-	if set := s.lfsStorage(ctx, common); set != "" {
+	if set := storage(common); set != "" {
 		out[0] = set
 	}
 	borrowed, err := os.ReadFile(filepath.Join(common, "objects", "info", "alternates"))
@@ -46,14 +51,10 @@ func (s *session) lfsStores(ctx context.Context) []string {
 // lfsStorage is lfs.storage of a repository's configuration file, "" for none.
 func (s *session) lfsStorage(ctx context.Context, gitDir string) string {
 	out := s.git(ctx, "config", "--file", filepath.Join(gitDir, "config"), "--type=path", "--get", "lfs.storage")
-	dir := strings.TrimSuffix(out.stdout, "\n")
-	if out.exit != 0 || dir == "" {
+	if out.exit != 0 {
 		return ""
 	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(gitDir, dir)
-	}
-	return dir
+	return lfsStorageAt(gitDir, out.stdout)
 }
 
 // lfsKept reports whether a repository keeps anything for Git LFS in the usual

@@ -43,6 +43,7 @@ var byName = map[string]string{
 
 	"internal/supervise/artifact.go":   "the kept files of the run, which no job sees",
 	"internal/supervise/executor.go":   "which paths are hidden",
+	"internal/supervise/lfs.go":        "a new workspace, before a job has been in it",
 	"internal/supervise/local.go":      "whether a person's checkout has a pipeline, before its run",
 	"internal/supervise/mirroring.go":  "whether a path that is pushed to is a repository of this box",
 	"internal/supervise/submodules.go": "a new workspace, before a job has been in it, and which repository a submodule is of",

@@ -272,18 +272,19 @@ func mayRead(cfg *config.Config, use, from, to string) bool {
 	})
 }
 
-// submodules copies the submodules of the run's commit into its workspace.
-func (s *supervision) submodules(ctx context.Context, ground executor.Ground, repo *gitrepo.Repo, commit string, bounds gitrepo.ExtentBounds) error {
+// submodules copies the submodules of the run's commit into its workspace. It gives
+// back what they leave of the bounds.
+func (s *supervision) submodules(ctx context.Context, ground executor.Ground, repo *gitrepo.Repo, commit string, bounds gitrepo.ExtentBounds) (gitrepo.ExtentBounds, error) {
 	if has, err := repo.Has(commit, ".gitmodules"); err != nil || !has {
-		return err
+		return bounds, err
 	}
 	rule, err := wall.Executor(s.cfg, s.run.GitDir)
 	if err != nil {
-		return err
+		return bounds, err
 	}
 	size, err := repo.Extent(commit, bounds)
 	if err != nil {
-		return err
+		return bounds, err
 	}
 	fill := &submodules{
 		ground: ground,
@@ -291,7 +292,12 @@ func (s *supervision) submodules(ctx context.Context, ground executor.Ground, re
 		warn:   func(text string) { s.journal.say(s.journal.report.Warning(s.journal.mask(text))) },
 		left:   gitrepo.ExtentBounds{Entries: rest(bounds.Entries, size.Entries), Bytes: rest(bounds.Bytes, size.Bytes)},
 	}
-	return fill.fill(ctx, repo, commit, s.workspace, 1)
+	before := fill.left
+	err = fill.fill(ctx, repo, commit, s.workspace, 1)
+	return gitrepo.ExtentBounds{
+		Entries: rest(bounds.Entries, before.Entries-fill.left.Entries),
+		Bytes:   rest(bounds.Bytes, before.Bytes-fill.left.Bytes),
+	}, err
 }
 
 func sameOwner(a, b string) bool {

@@ -330,7 +330,10 @@ func (s *supervision) prepare(ctx context.Context) (*pipeline.Pipeline, gitrepo.
 		bounds := gitrepo.ExtentBounds{Entries: int64(s.cfg.Limits.Files), Bytes: int64(s.cfg.Limits.Workspace)}
 		making.Go(func() {
 			if made = makeWorkspace(ctx, ground, repo, commit.OID, bounds, s.workspace); made == nil {
-				made = s.submodules(ctx, ground, repo, commit.OID, bounds)
+				bounds, made = s.submodules(ctx, ground, repo, commit.OID, bounds)
+			}
+			if made == nil {
+				made = s.lfs(ctx, ground, repo, commit.OID, bounds)
 			}
 		})
 	}
