@@ -49,7 +49,8 @@ const (
 	ClassQuota         Class = "quota"
 	ClassShallow       Class = "shallow"
 	ClassTLS           Class = "tls"
-	ClassDeclined      Class = "declined" // by a hook, for reasons of its own
+	ClassFormat        Class = "object-format" // SHA-1 and SHA-256
+	ClassDeclined      Class = "declined"      // by a hook, for reasons of its own
 	ClassNetwork       Class = "network"
 	ClassServer        Class = "server" // 5xx, or a remote that broke off
 	ClassRemoteFull    Class = "remote-full"
@@ -85,7 +86,10 @@ var rules = []rule{
 	{ClassProtected, []string{"protected branch"}},
 	{ClassProtected, []string{"protected tag"}},
 	{ClassProtected, []string{"protected branches"}},
-	{ClassProtected, []string{"is protected from"}}, // Gitea: "branch main is protected from force push"
+	{ClassProtected, []string{"permission denied to update branch"}}, // Bitbucket
+	{ClassProtected, []string{"tf402455"}},                           // Azure: "Pushes to this branch are not permitted"
+	{ClassProtected, []string{"deletion prohibited"}},                // git, receive.denyDeletes
+	{ClassProtected, []string{"is protected from"}},                  // Gitea: "branch main is protected from force push"
 	{ClassRuleset, []string{"gh013"}},
 	{ClassRuleset, []string{"repository rule violations"}},
 	{ClassRuleset, []string{"push rule"}}, // GitLab
@@ -157,7 +161,14 @@ var rules = []rule{
 	{ClassForbidden, []string{"not allowed to push"}},
 	{ClassForbidden, []string{"you are not allowed to"}},
 	{ClassForbidden, []string{"does not have write access"}},
+	{ClassForbidden, []string{"user permission denied"}},        // Gitea
+	{ClassForbidden, []string{"tf401027"}},                      // Azure: "You need the Git 'GenericContribute' permission"
+	{ClassForbidden, []string{"fatal: ", " denied by "}},        // gitolite
+	{ClassForbidden, []string{"prohibited by gerrit"}},          //
+	{ClassForbidden, []string{"don't have permission to push"}}, // CodeCommit
 	{ClassForbidden, []string{"service not enabled"}},
+	{ClassFormat, []string{"does not support this repository's hash algorithm"}},
+	{ClassFormat, []string{"mismatched algorithms"}},
 	{ClassNotFound, []string{"returned error: 404"}},
 	{ClassNotFound, []string{"http 404"}},
 	{ClassNotFound, []string{"repository not found"}},
@@ -234,21 +245,6 @@ var rules = []rule{
 	{ClassLocal, []string{"cannot run"}},
 }
 
-// classify tells the class of what git and the remote said.
-func classify(said string) Class {
-	said = strings.ToLower(said)
-next:
-	for _, r := range rules {
-		for _, part := range r.all {
-			if !strings.Contains(said, part) {
-				continue next
-			}
-		}
-		return r.class
-	}
-	return ClassUnknown
-}
-
 // Transient reports whether trying again, unchanged, may help.
 func (c Class) Transient() bool {
 	switch c {
@@ -302,6 +298,7 @@ var advice = map[Class]string{
 	ClassQuota:         "Make room at {target}, or raise its quota.",
 	ClassShallow:       "The repository here has no whole history: git fetch --unshallow",
 	ClassTLS:           "The server's certificate is not trusted here: put the certificate of its authority (PEM) into a file and name that in ca_file of the [[mirror]] or of [network]; if the server wants one of yours, set client_cert.",
+	ClassFormat:        "Objects have names of another kind there (SHA-1, SHA-256): make the repository at {target} anew with git init --object-format as here, or remove the mirror.",
 	ClassDeclined:      "A hook at {target} declined it; its reason is above.",
 	ClassNetwork:       "Nothing needs doing if the network comes back; the delivery is tried again.",
 	ClassServer:        "Nothing needs doing if the server recovers; the delivery is tried again.",
@@ -335,6 +332,18 @@ func (c Class) advice(to remote, target, secret, ref string) string {
 		text = strings.ToUpper(text[:1]) + text[1:]
 	}
 	return text
+}
+
+// ofAnyRef is the class's advice for one ref as it is for any. Only the place where the
+// advice has the ref is changed: a branch may be called as any word of it.
+func (c Class) ofAnyRef(text, ref string) string {
+	before, after, ok := strings.Cut(advice[c], "{ref}")
+	if !ok {
+		return text
+	}
+	before = before[strings.LastIndexByte(before, '}')+1:]
+	after, _, _ = strings.Cut(after, "{")
+	return strings.Replace(text, before+ref+after, before+"the ref"+after, 1)
 }
 
 var ansi = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")

@@ -111,18 +111,6 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// A repository's name may hold any word.
-func TestNamesDoNotMislead(t *testing.T) {
-	to, err := parseRemote("https://h/me/certificate-rate-limit.git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &pusher{planner: &planner{to: to}}
-	if got := p.classify("fatal: repository 'https://h/me/certificate-rate-limit.git/' not found"); got != ClassNotFound {
-		t.Errorf("class %s", got)
-	}
-}
-
 // What the advice says to type is what the command takes.
 func TestAdviceNamesAnIPv6HostAsTrustTakesIt(t *testing.T) {
 	for url, want := range map[string]string{

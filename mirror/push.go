@@ -253,14 +253,14 @@ func (p *pusher) refusal(m *move, v verdict, stderr string) (Class, string) {
 		}
 	}
 	said := cause(mine.String())
-	switch c := p.classify(v.reason); {
+	switch c := p.classifyRef(m.d.Ref, v.reason); {
 	case v.reason == "" || c == ClassUnknown || c == ClassDeclined || c == ClassServer:
 	case c == ClassProtected && strings.Contains(v.reason, "hook declined"):
 		// GitHub says so of rulesets and of push protection too.
 	default:
 		return c, both(v.reason, said)
 	}
-	c := p.classify(mine.String() + "\n" + v.reason)
+	c := p.classifyRef(m.d.Ref, mine.String()+"\n"+v.reason)
 	switch {
 	case c == ClassUnknown && v.flag == '!':
 		c = ClassDeclined
@@ -285,16 +285,6 @@ func both(reason, said string) string {
 		return said
 	}
 	return reason + ": " + said
-}
-
-// classify takes out the remote's own name first, which may hold any word.
-func (p *pusher) classify(said string) Class {
-	said = strings.ReplaceAll(said, p.to.url, "URL")
-	if len(p.to.path) > 3 {
-		said = strings.ReplaceAll(said, p.to.path, "PATH")
-		said = strings.ReplaceAll(said, strings.TrimSuffix(p.to.path, ".git"), "PATH")
-	}
-	return classify(said)
 }
 
 // dropMissing gives up the moves whose object is not in the repository, which

@@ -117,7 +117,7 @@ func (r Report) groups() []group {
 			key.Ref, key.OID = x.Ref, x.OID // these have their own line
 		}
 		if key.Advice != "" {
-			key.Advice = strings.ReplaceAll(key.Advice, event.ShortRef(x.Ref), "the ref")
+			key.Advice = x.Class.ofAnyRef(key.Advice, event.ShortRef(x.Ref))
 		}
 		if i, ok := at[key]; ok {
 			out[i].refs = append(out[i].refs, x.Ref)

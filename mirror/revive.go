@@ -18,7 +18,7 @@ import (
 var ofTarget = map[Class]bool{
 	ClassBadTarget: true, ClassNotAllowed: true, ClassSecret: true, ClassAuth: true, ClassForbidden: true, ClassNotFound: true, ClassRedirect: true,
 	ClassRequest: true, ClassProxy: true, ClassLength: true, ClassWithheld: true,
-	ClassHostKey: true, ClassHostUnknown: true, ClassTLS: true, ClassArchived: true, ClassQuota: true, ClassRetired: true,
+	ClassHostKey: true, ClassHostUnknown: true, ClassTLS: true, ClassFormat: true, ClassArchived: true, ClassQuota: true, ClassRetired: true,
 	// Given up after the target's retry time.
 	ClassNetwork: true, ClassServer: true, ClassLocked: true, ClassStalled: true, ClassRateLimit: true, ClassRemoteFull: true, ClassLocal: true, ClassUnknown: true,
 }

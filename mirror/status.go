@@ -74,7 +74,7 @@ func (s TargetStatus) Advice() []string {
 			continue
 		}
 		if refs[r.Class] > 1 {
-			text = strings.ReplaceAll(text, event.ShortRef(r.Ref), "the ref")
+			text = r.Class.ofAnyRef(text, event.ShortRef(r.Ref))
 		}
 		if !slices.Contains(out, text) {
 			out = append(out, text)
