@@ -20,8 +20,12 @@ type Config struct {
 	// not read, so that Secrets and Identity are not all there is.
 	secretsWithheld bool
 
-	StateDir       string   `toml:"state_dir"`
-	MaxRuns        int      `toml:"max_runs"`          // runs at the same time
+	StateDir string `toml:"state_dir"`
+	MaxRuns  int    `toml:"max_runs"` // runs at the same time
+	// MaxRunsPerRepository is how many of them may be of one repository; 0: one less than
+	// MaxRuns, but at least 1. See RunsOfOne.
+	MaxRunsPerRepository int `toml:"max_runs_per_repository"`
+
 	MaxJobs        int      `toml:"max_jobs"`          // jobs at the same time in one run
 	MaxRunsPerPush int      `toml:"max_runs_per_push"` // further refs are reported and not run
 	RunTimeout     Duration `toml:"run_timeout"`       // 0: none
@@ -47,6 +51,15 @@ type Config struct {
 	Network    Network           `toml:"network"`
 	Submodules Submodules        `toml:"submodules"`
 	Notify     []Notify          `toml:"notify"`
+}
+
+// RunsOfOne is how many runs of one repository may be at work. Who may push to one
+// can hold that many places for as long as a run may take; the others stay free.
+func (c *Config) RunsOfOne() int {
+	if c.MaxRunsPerRepository > 0 {
+		return min(c.MaxRunsPerRepository, c.MaxRuns)
+	}
+	return max(c.MaxRuns-1, 1)
 }
 
 // Hook is what a pusher meets.

@@ -13,6 +13,7 @@ func (c *Config) validate(f *faults) {
 		f.add("state_dir", "state_dir must be an absolute path, not %q", c.StateDir)
 	}
 	f.atLeast("max_runs", c.MaxRuns, 1)
+	f.atLeast("max_runs_per_repository", c.MaxRunsPerRepository, 0)
 	f.atLeast("max_jobs", c.MaxJobs, 1)
 	f.atLeast("max_runs_per_push", c.MaxRunsPerPush, 1)
 	f.oneOf("keep_workspace", c.KeepWorkspace, "never", "failed", "always")

@@ -22,7 +22,8 @@ type child struct {
 
 // dispatch starts supervisors for queued runs while there are places. Among
 // repositories the one with the fewest runs at work comes first, then the
-// oldest run: a busy repository does not keep the others waiting.
+// oldest run; and no repository has more than max_runs_per_repository at work, since
+// a run that has its place keeps it: a busy repository does not keep the others waiting.
 func (w *worker) dispatch(ctx context.Context) {
 	for ctx.Err() == nil {
 		runs, err := w.store.Next(ctx, w.passedOver())
@@ -37,7 +38,12 @@ func (w *worker) dispatch(ctx context.Context) {
 			w.sayWaiting(runs)
 			return
 		}
-		w.start(ctx, w.fairest(runs))
+		free, held := w.byRepository(runs)
+		w.sayHeld(held)
+		if len(free) == 0 {
+			return
+		}
+		w.start(ctx, w.fairest(free))
 	}
 }
 
@@ -56,7 +62,22 @@ func (w *worker) passedOver() []string {
 	return ids
 }
 
-func (w *worker) fairest(runs []event.Run) event.Run {
+// byRepository tells runs of repositories that may have one more at work from those
+// that wait for the end of a run of their own repository.
+func (w *worker) byRepository(runs []event.Run) (free, held []event.Run) {
+	atWork := w.atWork()
+	for _, r := range runs {
+		if atWork[r.GitDir] < w.cfg.RunsOfOne() {
+			free = append(free, r)
+		} else {
+			held = append(held, r)
+		}
+	}
+	return free, held
+}
+
+// atWork is how many runs each repository has at work.
+func (w *worker) atWork() map[string]int {
 	atWork := map[string]int{}
 	for _, c := range w.children {
 		atWork[c.run.GitDir]++
@@ -64,6 +85,11 @@ func (w *worker) fairest(runs []event.Run) event.Run {
 	for _, r := range w.foreign {
 		atWork[r.GitDir]++
 	}
+	return atWork
+}
+
+func (w *worker) fairest(runs []event.Run) event.Run {
+	atWork := w.atWork()
 	best := runs[0] // the oldest
 	for _, r := range runs[1:] {
 		if atWork[r.GitDir] < atWork[best.GitDir] {
@@ -179,6 +205,27 @@ func statusWord(s syscall.WaitStatus) string {
 
 // sayWaiting tells the pushers of queued runs that all places are taken, once.
 func (w *worker) sayWaiting(runs []event.Run) {
+	n := len(w.children) + len(w.foreign)
+	what := masked.Format("%d runs are at work", masked.Int(n))
+	if n == 1 {
+		what = masked.Const("another run is at work")
+	}
+	w.sayWhy(runs, func(event.Run) masked.Text { return what })
+}
+
+// sayHeld tells the pushers of queued runs, once, that their repository has as many at
+// work as it may.
+func (w *worker) sayHeld(runs []event.Run) {
+	atWork := w.atWork()
+	w.sayWhy(runs, func(r event.Run) masked.Text {
+		if atWork[r.GitDir] == 1 {
+			return masked.Const("another run of this repository is at work")
+		}
+		return masked.Format("%d runs of this repository are at work", masked.Int(atWork[r.GitDir]))
+	})
+}
+
+func (w *worker) sayWhy(runs []event.Run, why func(event.Run) masked.Text) {
 	for _, r := range runs {
 		if w.told[waits(r)] {
 			continue
@@ -188,12 +235,7 @@ func (w *worker) sayWaiting(runs []event.Run) {
 		if _, err := os.Stat(d.PushLog()); err == nil {
 			continue // said by an earlier worker
 		}
-		n := len(w.children) + len(w.foreign)
-		what := masked.Format("%d runs are at work", masked.Int(n))
-		if n == 1 {
-			what = masked.Const("another run is at work")
-		}
-		say(d, report(r).Waits(what))
+		say(d, report(r).Waits(why(r)))
 	}
 }
 
