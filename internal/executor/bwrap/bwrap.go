@@ -46,7 +46,7 @@ type sandbox struct {
 	own  bool          // /etc is a copy of the run's own
 
 	mu      sync.Mutex
-	layouts map[string]layout // by home directory
+	layouts map[string]planned // by home directory
 }
 
 // New makes the executor of one run, or says what to install. It makes this
@@ -125,7 +125,7 @@ func over(ctx context.Context, spec executor.Spec, group *procs.Cgroup) (_ execu
 	if _, err := base.anchored(ctx); err != nil {
 		return nil, fmt.Errorf("the sandbox: %w", err)
 	}
-	s.base, s.layouts = base, map[string]layout{}
+	s.base, s.layouts = base, map[string]planned{}
 	s.prepared = make(chan struct{})
 	go func() { // Close waits for it
 		defer close(s.prepared)
@@ -198,14 +198,14 @@ func (s *sandbox) showSettings(dir, source string, ours bool) {
 // layout is what a command with this environment sees. Each home directory that
 // commands name is one of its own, so that its mount points are the same for all that
 // see it (anchor.go).
-func (s *sandbox) layout(ctx context.Context, env []string) (layout, error) {
+func (s *sandbox) layout(ctx context.Context, env []string) (planned, error) {
 	select {
 	case <-s.prepared:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return planned{}, context.Cause(ctx)
 	}
 	if s.failed != nil {
-		return nil, s.failed
+		return planned{}, s.failed
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,30 +213,31 @@ func (s *sandbox) layout(ctx context.Context, env []string) (layout, error) {
 	if err != nil && s.kept != nil && !s.own {
 		// It may be one in the settings, and nothing is made in what other runs share.
 		if _, err := s.ownSettings("/etc"); err != nil {
-			return nil, err
+			return planned{}, err
 		}
 		home, err = s.base.home(env)
 	}
 	if err != nil {
-		return nil, err
+		return planned{}, err
 	}
-	if l, found := s.layouts[home]; found {
+	if l, found := s.layouts[home]; found && !l.outdated() {
 		return l, nil
 	}
 	l := slices.Clone(s.base)
 	if home != "" {
 		own := filepath.Join(s.private, "home", fmt.Sprintf("%x", sha256.Sum256([]byte(home))))
 		if err := os.MkdirAll(own, 0o700); err != nil {
-			return nil, fmt.Errorf("the sandbox's home directory: %w", err)
+			return planned{}, fmt.Errorf("the sandbox's home directory: %w", err)
 		}
 		l = append(l, mount{target: home, kind: writable, source: own})
 	}
-	l = append(l, l.covers(slices.Concat(s.spec.Hidden, s.hidden))...)
+	covers, absent := l.covers(slices.Concat(s.spec.Hidden, s.hidden))
+	l = append(l, covers...)
 	if l, err = l.sorted().anchored(ctx); err != nil {
-		return nil, fmt.Errorf("the sandbox: %w", err)
+		return planned{}, fmt.Errorf("the sandbox: %w", err)
 	}
-	s.layouts[home] = l
-	return l, nil
+	s.layouts[home] = planned{l, absent}
+	return s.layouts[home], nil
 }
 
 // Exec runs a command in a sandbox of its own. /tmp and the home directory are
@@ -245,13 +246,31 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 	if err := executor.CheckCommand(c); err != nil {
 		return executor.Exit{}, err
 	}
-	l, err := s.layout(ctx, c.Env)
-	if err != nil {
-		return executor.Exit{}, err
-	}
 	if err := s.repo.Refresh(ctx); err != nil {
 		return executor.Exit{}, err
 	}
+	const layouts = 3 // of which something that is hidden may go before bwrap covers it
+	for attempt := 1; ; attempt++ {
+		plan, err := s.layout(ctx, c.Env)
+		if err != nil {
+			return executor.Exit{}, err
+		}
+		exit, err := s.execIn(ctx, plan.layout, c, stdout, stderr)
+		var unmade *unmadeError
+		if attempt == layouts || !errors.As(err, &unmade) || !plan.outdated() {
+			return exit, err
+		}
+	}
+}
+
+// unmadeError: the command was not begun.
+type unmadeError struct{ program, why string }
+
+func (e *unmadeError) Error() string {
+	return fmt.Sprintf("%s: the sandbox could not be made: %s", e.program, e.why)
+}
+
+func (s *sandbox) execIn(ctx context.Context, l layout, c executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
 	view := local.View(l.hold)
 	env := local.Env(c.Env, s.run.RunID)
 	at, err := view.Find(ctx, c, s.spec.Workspace, env)
@@ -303,7 +322,7 @@ func (s *sandbox) Exec(ctx context.Context, c executor.Command, stdout, stderr i
 		Keeper:  told.keeper,
 	}, stdout, said)
 	if err == nil && !exit.TimedOut && exit.Signal == "" && !told.ran() {
-		return executor.Exit{}, fmt.Errorf("%s: the sandbox could not be made: %s", c.Argv[0], said.lastLine())
+		return executor.Exit{}, &unmadeError{c.Argv[0], said.lastLine()}
 	}
 	if exit.Signal == "" && exit.Code > 128 && exit.Code <= 128+64 {
 		// bwrap passes on the number and not the fact (bwrap.c, as shells do).

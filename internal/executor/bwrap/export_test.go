@@ -18,6 +18,6 @@ var OptionsFile = optionsFile
 // for those that are open files.
 func Options(x executor.Executor, env []string) ([]string, error) {
 	s := x.(*sandbox)
-	l, err := s.layout(context.Background(), env)
-	return s.options(l, s.spec.Workspace, env), err
+	plan, err := s.layout(context.Background(), env)
+	return s.options(plan.layout, s.spec.Workspace, env), err
 }

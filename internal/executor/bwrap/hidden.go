@@ -8,11 +8,18 @@ import (
 	"strings"
 )
 
+// planned is a layout with the covers of what is hidden, and the hidden paths in it
+// at which there was nothing to cover.
+type planned struct {
+	layout layout
+	absent []string
+}
+
 // covers hide paths of this machine where the layout shows them: a directory with
-// all that is in it, now and later; a file only as it is now. /etc is not looked at:
+// all that is in it, now and later; a file only as it is now. Nothing covers what is
+// not there, and that is given back, too. /etc is not looked at:
 // the sandbox has a copy, without what is hidden (settings.go).
-func (l layout) covers(hidden []string) layout {
-	var out layout
+func (l layout) covers(hidden []string) (out layout, absent []string) {
 	for _, path := range hidden {
 		for _, m := range l {
 			shows := m.source
@@ -29,15 +36,39 @@ func (l layout) covers(hidden []string) layout {
 			info, err := os.Lstat(path)
 			switch {
 			case err != nil || info.Mode()&fs.ModeSymlink != 0:
+				absent = append(absent, path)
 			case info.IsDir():
-				out = append(out, mount{target: target, kind: empty})
+				out = append(out, mount{target: target, kind: empty, hides: path})
 			default:
-				out = append(out, mount{target: target, kind: nothing})
+				out = append(out, mount{target: target, kind: nothing, hides: path})
 			}
 		}
 	}
 	slices.SortFunc(out, func(a, b mount) int { return strings.Compare(a.target, b.target) })
-	return slices.CompactFunc(out, func(a, b mount) bool { return a.target == b.target })
+	return slices.CompactFunc(out, func(a, b mount) bool { return a.target == b.target }), absent
+}
+
+// outdated reports whether something that is hidden is no longer what was covered, or
+// is there by now. bwrap cannot mount over what is gone, where it may not make a
+// mount point.
+func (p planned) outdated() bool {
+	is := func(path string) (there, dir bool) {
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+			return false, false
+		}
+		return true, info.IsDir()
+	}
+	return slices.ContainsFunc(p.layout, func(m mount) bool {
+		if m.hides == "" {
+			return false
+		}
+		there, dir := is(m.hides)
+		return !there || dir != (m.kind == empty)
+	}) || slices.ContainsFunc(p.absent, func(path string) bool {
+		there, _ := is(path)
+		return there
+	})
 }
 
 // needed says whether a directory holds what every program needs, so that it cannot

@@ -2,6 +2,7 @@ package bwrap_test
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -369,4 +370,52 @@ func TestGitWorksInACheckout(t *testing.T) {
 	if out, _ := sh(t, x, "git config a.b c; echo x > .git/hooks/post-commit && echo WRITTEN"); !strings.Contains(out, "Read-only") || strings.Contains(out, "WRITTEN") {
 		t.Errorf("%s", out)
 	}
+}
+
+// What is hidden may go, and come again: between two commands, and between the plan of
+// a sandbox and its mounts.
+func TestSomethingHiddenGoes(t *testing.T) {
+	needBwrap(t)
+	spec := executortest.NewSpec(t)
+	shown := filepath.Join(spec.GitDir, "objects")
+	secret, dir := filepath.Join(shown, "secret"), filepath.Join(shown, "dir")
+	spec.Hidden = append(spec.Hidden, secret, dir)
+	write(t, filepath.Join(spec.GitDir, "HEAD"), "ref: refs/heads/main\n")
+	write(t, secret, "SECRET-one")
+	write(t, filepath.Join(dir, "file"), "SECRET-two")
+	real, err := exec.LookPath("bwrap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, late := t.TempDir(), filepath.Join(t.TempDir(), "late")
+	// What it can do is read in its text.
+	held := fmt.Sprintf("#!/bin/sh\n# --disable-userns\nif [ -e %[1]s ]; then rm %[1]s %[2]s; fi\nexec %[3]s \"$@\"\n", late, secret, real)
+	if err := os.WriteFile(filepath.Join(bin, "bwrap"), []byte(held), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	x := start(t, spec)
+	look := func(when, want string) {
+		t.Helper()
+		var out, said bytes.Buffer
+		exit, err := x.Exec(t.Context(), executor.Command{
+			Argv: []string{"sh", "-c", `cd "$S" && ls && cat secret dir/* dir 2>/dev/null; true`}, Env: []string{"PATH=" + local.DefaultPath, "S=" + shown},
+		}, &out, &said)
+		if err != nil || out.String() != want || exit.Code != 0 {
+			t.Errorf("%s: %q, %s, %+v, %v; want %q", when, out.String(), said.String(), exit, err, want)
+		}
+	}
+	look("at first", "dir\nsecret\n")
+	write(t, late, "")
+	look("a file is removed before it is covered", "dir\n")
+	if _, err := os.Stat(late); err == nil {
+		t.Error("nothing was removed under the command")
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	look("a directory is removed between two commands", "")
+	write(t, dir, "SECRET: no directory any more")
+	write(t, secret, "SECRET-three")
+	look("both come again", "dir\nsecret\n")
 }

@@ -27,6 +27,9 @@ type mount struct {
 	ours bool
 	// shared: commands of other runs write there, too.
 	shared bool
+	// hides is the path of this machine that an empty or nothing covers, if it
+	// covers one.
+	hides string
 }
 
 type kind int
