@@ -1,7 +1,9 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,11 +13,12 @@ import (
 	"quire/internal/config"
 	"quire/internal/event"
 	"quire/internal/executor/executortest"
+	"quire/internal/gitrepo"
 )
 
 const updateSubmodules = head + `
 (ci.job :test [:quire/push] (fn [] (runtime.run
-  "git submodule update --init --recursive && cat lib/file lib/deep/file && git -C lib status --short && git submodule status --recursive")))`
+  "git submodule update --init --recursive && cat lib/file lib/deep/file && git -C lib status --short && git status --short && git submodule status --recursive")))`
 
 // beside makes a bare repository in the bench's directory, and says at which commit it is.
 func (b *bench) beside(name string, files map[string]string) (commit string) {
@@ -71,7 +74,7 @@ func TestSubmodulesBesideTheRepository(t *testing.T) {
 			if r.State != event.RunSucceeded {
 				t.Fatalf("%s: %s\n%s", r.State, r.Reason, r.report)
 			}
-			if log := r.log(t, "test", 1); !strings.Contains(log, "of lib\nof deep\n") {
+			if log := r.log(t, "test", 1); !strings.Contains(log, "of lib\nof deep\n ") {
 				t.Errorf("%s", log)
 			}
 			if strings.Contains(r.report, "submodule") {
@@ -127,6 +130,45 @@ func TestSubmodulesThatAreNotFetched(t *testing.T) {
 				t.Errorf("%s: %q\n%s", r.State, r.log(t, "test", 1), r.report)
 			}
 		})
+	}
+}
+
+// Root runs the pipelines of others where it is told to, and git then asks whose a
+// repository is.
+func TestSubmodulesOfTheOwnerWhoIsNotTheRunner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		executortest.Needs(t, "root, to give repositories to somebody")
+	}
+	b := newBench(t)
+	dir := filepath.Dir(b.gitDir)
+	odd := filepath.Join(dir, "it's $(here)")
+	b.queue(head, b.libraries("../lib.git"))
+	commit := git(t, b.gitDir, "rev-parse", "refs/heads/main")
+	if err := os.Mkdir(odd, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{filepath.Base(b.gitDir), "lib.git", "deep.git"} {
+		if err := os.Rename(filepath.Join(dir, name), filepath.Join(odd, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := filepath.WalkDir(odd, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, 4321, 4321))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, workspace := openRepo(t, filepath.Join(odd, filepath.Base(b.gitDir))), filepath.Join(t.TempDir(), "w")
+	on := ground(t)
+	if err := makeWorkspace(t.Context(), on, repo, commit, gitrepo.ExtentBounds{}, workspace); err != nil {
+		t.Fatal(err)
+	}
+	s := &submodules{ground: on, allow: func(string, string) bool { return true }, warn: func(text string) { t.Error(text) }}
+	if err := s.fill(t.Context(), repo, commit, workspace, 1); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(workspace, "lib", "deep", "file")); string(text) != "of deep\n" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 
