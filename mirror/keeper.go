@@ -27,29 +27,15 @@ type Keeper struct {
 	mu      sync.Mutex
 	begun   bool // Run has looked once
 	working map[targetKey]bool
-	aside   map[targetKey]bool     // left alone, and told
-	failed  map[targetKey]int      // how often this machine could not do it, in a row
-	lanes   map[lane]chan struct{} // each of as many places as may be taken at once
+	aside   map[targetKey]bool // left alone, and told
+	failed  map[targetKey]int  // how often this machine could not do it, in a row
+	places  places
 
 	adopting sync.Mutex
 	adopted  bool
 }
 
 type targetKey struct{ gitDir, url string }
-
-// lane is what is done at one host in one way. What many targets need at the same
-// moment (after an outage; once a day) must flood neither this machine nor the
-// host, and a host that gives no answer must keep no other waiting.
-type lane struct{ way, host string }
-
-// The ways, and how many of each may go on at a host at once.
-const (
-	pushing  = "push"
-	auditing = "audit"
-	telling  = "api"
-)
-
-var laneWidth = map[string]int{pushing: 4, auditing: 2, telling: 2}
 
 // KeeperOptions say what to keep and whom to tell.
 type KeeperOptions struct {
@@ -114,7 +100,7 @@ func NewKeeper(e *Engine, o KeeperOptions) *Keeper {
 			return secret.Value{}, fmt.Errorf("secret %s cannot be revealed here", name)
 		}
 	}
-	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}, aside: map[targetKey]bool{}, failed: map[targetKey]int{}, lanes: map[lane]chan struct{}{}}
+	return &Keeper{engine: e, KeeperOptions: o, wake: make(chan struct{}, 1), working: map[targetKey]bool{}, aside: map[targetKey]bool{}, failed: map[targetKey]int{}, places: places{}}
 }
 
 // Share is what a push means for one target of a standing order.
@@ -270,27 +256,50 @@ func (k *Keeper) due(ctx context.Context) (due []store.DueTarget, next time.Time
 	return due, next, err
 }
 
-// round starts a goroutine for each target that is due and has none.
+// round starts a goroutine for each target that is due and has none, as far as
+// there are places: the end of each piece of work makes another round.
 func (k *Keeper) round(ctx context.Context, work *sync.WaitGroup) (next time.Time, err error) {
 	due, next, err := k.due(ctx)
 	if err != nil {
 		return next, err
 	}
+	k.order(due)
+	owed := map[targetKey]bool{}
 	for _, t := range due {
-		k.start(ctx, work, pushing, targetKey{t.GitDir, t.URL}, func() error { return k.deliver(ctx, t) })
+		owed[targetKey{t.GitDir, t.URL}] = true
+		k.start(ctx, work, kind{pushing, t.Authority != ""}, targetKey{t.GitDir, t.URL}, func() error { return k.deliver(ctx, t) })
 	}
 	told, later, err := k.engine.store.DueStatuses(ctx, k.engine.now())
 	if err != nil {
 		return next, err
 	}
 	for _, key := range told {
-		k.start(ctx, work, telling, targetKey{key[0], key[1]}, func() error { return k.show(ctx, key[0], key[1]) })
+		k.start(ctx, work, kind{telling, false}, targetKey{key[0], key[1]}, func() error { return k.show(ctx, key[0], key[1]) })
 	}
 	audits, err := k.auditsDue(ctx)
 	for _, t := range audits {
-		k.start(ctx, work, auditing, targetKey{t.GitDir, t.URL}, func() error { k.audit(ctx, t); return nil })
+		if owed[targetKey{t.GitDir, t.URL}] {
+			continue // its push comes first, also where that waits for a place
+		}
+		asked := !ordered(k.Orders, t.GitDir, t.URL)
+		k.start(ctx, work, kind{auditing, asked}, targetKey{t.GitDir, t.URL}, func() error { k.audit(ctx, t); return nil })
 	}
 	return earlier(next, later), err
+}
+
+// order puts the operator's own orders before what pipelines asked for, and of
+// the pipelines' those of repositories that least is done for, so that one with
+// many targets delays no other. Else the longest waiting stays first.
+func (k *Keeper) order(due []store.DueTarget) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rank := func(t store.DueTarget) int {
+		if t.Authority == "" {
+			return -1
+		}
+		return k.places[kind{pushing, true}.repository(t.GitDir)]
+	}
+	slices.SortStableFunc(due, func(a, b store.DueTarget) int { return rank(a) - rank(b) })
 }
 
 // earlier is the earlier of two times, where the zero time is never.
@@ -306,33 +315,27 @@ func earlier(a, b time.Time) time.Time {
 // whatever else is done. An error of f is something that this machine could not
 // do, such as writing into the ledger: it is due still and would be tried at once,
 // so the target rests first, without keeping a place.
-func (k *Keeper) start(ctx context.Context, work *sync.WaitGroup, way string, key targetKey, f func() error) {
+func (k *Keeper) start(ctx context.Context, work *sync.WaitGroup, kind kind, key targetKey, f func() error) {
 	host := ""
 	if to, err := parseRemote(key.url); err == nil {
 		host = to.host
 	}
-	if way == telling {
+	if kind.way == telling {
 		key.url = "api " + key.url
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.working[key] {
+	if k.working[key] || !k.places.take(kind, key.gitDir, host) {
 		return
 	}
 	k.working[key] = true
-	places := k.lanes[lane{way, host}]
-	if places == nil {
-		places = make(chan struct{}, laneWidth[way])
-		k.lanes[lane{way, host}] = places
-	}
 	work.Go(func() {
-		select {
-		case places <- struct{}{}:
-			err := f()
-			<-places
-			k.rest(ctx, key, err)
-		case <-ctx.Done():
-		}
+		err := f()
+		k.mu.Lock()
+		k.places.give(kind, key.gitDir, host)
+		k.mu.Unlock()
+		k.Wake() // somebody may wait for the place
+		k.rest(ctx, key, err)
 		k.mu.Lock()
 		delete(k.working, key)
 		k.mu.Unlock()

@@ -149,7 +149,7 @@ func TestManyTargetsAtADeadHost(t *testing.T) {
 	}})
 	underWay := func() int { mu.Lock(); defer mu.Unlock(); return now }
 	var orders []Order
-	for i := range 3 * laneWidth[pushing] {
+	for i := range 3 * widths[kind{pushing, false}].host {
 		o := w.order()
 		o.Name = fmt.Sprint("slow", i)
 		// Another name of this machine, and so another host.
@@ -162,7 +162,7 @@ func TestManyTargetsAtADeadHost(t *testing.T) {
 	if err := k.Owe(context.Background(), p); err != nil {
 		t.Fatal(err)
 	}
-	for underWay() < laneWidth[pushing] {
+	for underWay() < widths[kind{pushing, false}].host {
 		time.Sleep(time.Millisecond)
 	}
 	for n := range told {
@@ -172,7 +172,7 @@ func TestManyTargetsAtADeadHost(t *testing.T) {
 	}
 	w.wantThere("refs/heads/main", one)
 	mu.Lock()
-	if most > laneWidth[pushing] {
+	if most > widths[kind{pushing, false}].host {
 		t.Errorf("%d at once", most)
 	}
 	mu.Unlock()
