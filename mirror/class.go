@@ -26,6 +26,7 @@ const (
 	ClassAuth          Class = "auth"           // 401, or SSH's "permission denied"
 	ClassForbidden     Class = "forbidden"      // 403
 	ClassNotFound      Class = "not-found"      // 404
+	ClassNotMade       Class = "not-made"       // there is none, and create = true did not help
 	ClassRedirect      Class = "redirect"
 	ClassRequest       Class = "bad-request"      // 400 and its like: what answers takes no such request
 	ClassProxy         Class = "proxy"            // it wants a login, or lets nobody through
@@ -270,11 +271,12 @@ var advice = map[Class]string{
 	ClassManyDeletes:   "If that is meant, say: quire mirror sync --confirm",
 	ClassBroken:        "Check the repository with: git fsck --full",
 	ClassObjectMissing: "The commit is not in this repository any more (its branch was replaced and cleaned up); a newer push mirrors what is there now.",
-	ClassBadTarget:     "Correct the mirror's url or secret.",
+	ClassBadTarget:     "Correct what the configuration says of the mirror: its url, its secret, or how its server is reached (ca_file, client_cert).",
 	ClassSecret:        "Mend the source of {secret}; the delivery is tried again.",
 	ClassAuth:          "{secret} was not accepted: it may be expired, revoked or for another host. Renew it in its source; the next attempt uses the new value.",
 	ClassForbidden:     "{secret} is known there but may not push: give it write access to the repository's contents.",
 	ClassNotFound:      "There is no such repository, or {secret} may not see it: check the url, make the repository, or set create = true.",
+	ClassNotMade:       "Make the repository at {target} by hand, or give {secret} the right to make repositories.",
 	ClassRedirect:      "The repository has moved: put its new address into the mirror's url. Redirects are not followed, as the credential would go with them.",
 	ClassRequest:       "What answers at {host} takes no such request: check the mirror's url, and the proxy if there is one ([network] proxy, no_proxy).",
 	ClassProxy:         "The proxy lets this machine not through, or wants a login, which quire has none for: let the proxy know this machine by its address, name another one in proxy, or list {host} in no_proxy.",

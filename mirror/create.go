@@ -75,8 +75,7 @@ func (d *delivery) makeRepository(ctx context.Context, moves []*move) (made bool
 	}
 	fail := func(err error) bool {
 		for _, m := range moves {
-			d.pusher.refuse(m, Refused, ClassNotFound, "there is no repository, and it could not be made: "+err.Error())
-			m.result.Advice = "Make the repository by hand, or give the token in secret " + d.req.Target.Secret + " the right to make repositories."
+			d.pusher.refuse(m, Refused, ClassNotMade, "there is no repository, and it could not be made: "+err.Error())
 		}
 		return false
 	}

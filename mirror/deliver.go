@@ -42,13 +42,16 @@ func (e *Engine) Deliver(ctx context.Context, req Request) (Report, error) {
 // delivery is one call of Deliver.
 type delivery struct {
 	*Engine
-	ctx     context.Context // of run, for what is opened when it is needed
-	req     Request
-	to      remote
-	way     passage
-	cred    credential
-	report  Report
-	pusher  *pusher
+	ctx    context.Context // of run, for what is opened when it is needed
+	req    Request
+	to     remote
+	way    passage
+	cred   credential
+	report Report
+	pusher *pusher
+
+	triedMaking bool // of the repository, see makeRepository
+
 	mine    map[string]bool // refs of the request
 	opening sync.WaitGroup
 	open    *gitrepo.Repo // nil until needed; see repo
@@ -323,12 +326,17 @@ func (d *delivery) settle(ctx context.Context) error {
 		if err := d.push(ctx, moves); err != nil {
 			return err
 		}
-		if !made && d.makeRepository(ctx, moves) {
-			made = true
-			if err := d.again(ctx, moves); err != nil {
+		if waiting := slices.ContainsFunc(moves, d.mayBeMade); waiting {
+			made, d.triedMaking = d.makeRepository(ctx, moves), true
+			if made {
+				if err := d.again(ctx, moves); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := d.record(ctx, moves); err != nil {
 				return err
 			}
-			continue
 		}
 		if !renewed && d.renewToken(ctx, moves) {
 			renewed = true
@@ -353,6 +361,7 @@ func (d *delivery) settle(ctx context.Context) error {
 	if err := d.leaveToThePipeline(ctx, moves, done); err != nil {
 		return err
 	}
+	d.triedMaking = true // whatever follows, there is a repository or there will be none
 	if err := d.revive(ctx, done); err != nil {
 		return err
 	}
@@ -411,7 +420,7 @@ func (d *delivery) push(ctx context.Context, moves []*move) error {
 		d.pusher.push(limited, g)
 		cancel()
 		event.Reached(event.StepMirrorSent)
-		if err := d.record(ctx, g); err != nil {
+		if err := d.record(ctx, slices.DeleteFunc(slices.Clone(g), d.mayBeMade)); err != nil {
 			return err
 		}
 		event.Reached(event.StepMirrorSettled)
@@ -424,11 +433,18 @@ func (d *delivery) push(ctx context.Context, moves []*move) error {
 		if m.result == nil { // not come to
 			d.pusher.interrupted(m, context.Cause(ctx))
 		}
-		if m.d.State.Open() {
+		if m.d.State.Open() && !d.mayBeMade(m) {
 			rest = append(rest, m)
 		}
 	}
 	return d.record(ctx, rest)
+}
+
+// mayBeMade reports whether a ref was refused for a repository that is missing and that
+// may be made yet: until that is known, nothing of it is recorded, which its pusher would
+// be told.
+func (d *delivery) mayBeMade(m *move) bool {
+	return d.req.Target.Create && !d.triedMaking && m.result != nil && m.result.Class == ClassNotFound
 }
 
 func (d *delivery) result(m *move) Result {

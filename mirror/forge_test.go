@@ -16,6 +16,7 @@ import (
 
 	"quire/internal/event"
 	"quire/internal/secret"
+	"quire/internal/store"
 	"quire/mirror/forgetest"
 )
 
@@ -104,10 +105,33 @@ func TestCreateThatIsNotAllowed(t *testing.T) {
 			w.target.URL, w.target.Create = w.forge.RepoURL("strangers/fresh.git"), true
 			one := w.commit("refs/heads/main", "one")
 			r := only(t, w.deliver(w.request(Want{"refs/heads/main", one})))
-			if r.Status != Refused || r.Class != ClassNotFound || !strings.Contains(r.Detail.String(), "could not be made") || !strings.Contains(r.Detail.String(), "404") {
+			if r.Status != Refused || r.Class != ClassNotMade || !strings.Contains(r.Detail.String(), "could not be made") || !strings.Contains(r.Detail.String(), "404") {
 				t.Errorf("%+v", r)
 			}
+			if d := w.row("refs/heads/main"); d.Class != string(ClassNotMade) || d.Error != r.Detail || d.State != store.DeliveryRefused {
+				t.Errorf("the ledger, which the pusher is told from: %+v", d)
+			}
 		})
+	}
+}
+
+// While the repository is being made, nothing is recorded as refused: the pusher would
+// be told that there is none.
+func TestWhatIsBeingMadeIsNotRefused(t *testing.T) {
+	w := newWorld(t)
+	w.withAPI("gitea")
+	w.target.URL, w.target.Create = w.forge.RepoURL("me/fresh.git"), true
+	w.dst = w.forge.Root + "/me/fresh.git"
+	one := w.commit("refs/heads/main", "one")
+	asked := w.forge.Inject(&forgetest.Fault{On: "POST /api/", Do: forgetest.Before(func() {
+		if d := w.row("refs/heads/main"); !d.State.Open() {
+			t.Errorf("meanwhile the ledger says %+v", d)
+		}
+	})})
+	w.push(Want{"refs/heads/main", one})
+	w.wantThere("refs/heads/main", one)
+	if asked.Done() == 0 {
+		t.Error("the API was not asked")
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 // ofTarget are the classes whose cause is the target's as a whole.
 var ofTarget = map[Class]bool{
-	ClassBadTarget: true, ClassNotAllowed: true, ClassSecret: true, ClassAuth: true, ClassForbidden: true, ClassNotFound: true, ClassRedirect: true,
+	ClassBadTarget: true, ClassNotAllowed: true, ClassSecret: true, ClassAuth: true, ClassForbidden: true, ClassNotFound: true, ClassNotMade: true, ClassRedirect: true,
 	ClassRequest: true, ClassProxy: true, ClassLength: true, ClassWithheld: true,
 	ClassHostKey: true, ClassHostUnknown: true, ClassTLS: true, ClassFormat: true, ClassArchived: true, ClassQuota: true, ClassRetired: true,
 	// Given up after the target's retry time.

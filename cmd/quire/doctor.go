@@ -135,6 +135,7 @@ func (e *exam) examine(repos []string) {
 	e.executors(cfg)
 	e.secrets(cfg)
 	e.notifications(cfg)
+	e.network(cfg)
 	s, err := store.Open(ctx, cfg.StateDir)
 	if errors.Is(err, fs.ErrPermission) {
 		e.bad("store", whoseFile(store.Path(cfg.StateDir)), "%v", err)

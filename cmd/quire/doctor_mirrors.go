@@ -6,10 +6,26 @@ import (
 
 	"quire/internal/config"
 	"quire/internal/event"
+	"quire/internal/network"
 	"quire/internal/store"
 	"quire/internal/worker"
 	"quire/mirror"
 )
+
+// network looks whether the files that [network] and the mirrors name can be used.
+func (e *exam) network(cfg *config.Config) {
+	told := map[string]bool{}
+	tell := func(of string, r network.Route) {
+		if _, err := r.TLS(); err != nil && !told[err.Error()] {
+			told[err.Error()] = true
+			e.bad("network", "", "%s: %v", of, err)
+		}
+	}
+	tell("[network]", network.Of(cfg))
+	for _, m := range cfg.Mirrors {
+		tell("mirror "+m.Name, network.OfMirror(cfg, m))
+	}
+}
 
 // mirrors looks at what the ledger says of the copies; no remote is asked.
 func (e *exam) mirrors(cfg *config.Config, s *store.Store) {
