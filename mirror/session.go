@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"quire/internal/gitrepo"
 	"quire/internal/secret"
 )
 
@@ -332,8 +333,8 @@ func (s *session) run(ctx context.Context, program string, args ...string) outpu
 	s.child = c.Process.Pid
 	s.mu.Unlock()
 	err := c.Wait()
-	if ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay) {
-		syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // what of the group did not end by itself
+	if ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay) || c.ProcessState.ExitCode() < 0 {
+		gitrepo.EndGroup(c.Process.Pid)
 	}
 	s.mu.Lock()
 	s.child = 0

@@ -54,7 +54,7 @@ func receive(ctx context.Context, gitDir, ref, oid string, env []string) (refuse
 	}
 	waitErr := c.Wait()
 	if ctx.Err() != nil {
-		syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // what of the group did not end by itself
+		EndGroup(c.Process.Pid)
 		return "", context.Cause(ctx)
 	}
 	if talkErr == nil && reason == "" {
