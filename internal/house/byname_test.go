@@ -26,6 +26,7 @@ var byName = map[string]string{
 	"internal/executor/bwrap/hidden.go":       "which files of the machine are hidden",
 	"internal/executor/bwrap/keptsettings.go": "the kept copy of /etc",
 	"internal/executor/bwrap/layout.go":       "which directories of the machine are shown",
+	"internal/executor/bwrap/memory.go":       "/proc",
 	"internal/executor/bwrap/rootfs.go":       "directories in scratch/, before the first command",
 	"internal/executor/bwrap/settings.go":     "the run's copy of /etc, before the first command",
 

@@ -358,9 +358,15 @@ func (s *sandbox) options(l layout, dir string, env []string) []string {
 			o = append(o, "--disable-userns")
 		}
 	}
-	for _, m := range l {
-		o = append(o, m.option()...)
+	memory := s.memory()
+	if s.overRoot == "" {
+		o = append(o, memory.small.tmpfs("0755", "/")...)
 	}
+	for _, m := range l {
+		o = append(o, m.option(memory)...)
+	}
+	// It is in memory, too, and bwrap gives it no size. Devices can be written to.
+	o = append(o, "--remount-ro", "/dev")
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
 		o = append(o, "--setenv", name, value)

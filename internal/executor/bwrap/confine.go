@@ -77,6 +77,7 @@ func leaveSockets() error {
 type powers struct {
 	setuid        bool // it must gain privileges, and makes no user namespace
 	disableUserns bool // from 0.8
+	size          bool // of what is kept in memory: from 0.7, and not if it is setuid
 }
 
 // powersOf looks at the program. Its help text is in the file; asking it would take a
@@ -93,7 +94,12 @@ func powersOf(program string) (powers, error) {
 	if err != nil && !errors.Is(err, os.ErrPermission) { // a setuid one may be for executing only
 		return powers{}, err
 	}
-	return powers{setuid: info.Mode()&os.ModeSetuid != 0, disableUserns: bytes.Contains(text, []byte("--disable-userns"))}, nil
+	setuid := info.Mode()&os.ModeSetuid != 0
+	return powers{
+		setuid:        setuid,
+		disableUserns: bytes.Contains(text, []byte("--disable-userns")),
+		size:          !setuid && bytes.Contains(text, []byte("--size")),
+	}, nil
 }
 
 // userns says whether this machine has user namespaces. Where it has none, no command

@@ -44,20 +44,20 @@ const (
 	processes
 )
 
-func (m mount) option() []string {
+func (m mount) option(memory inMemory) []string {
 	switch m.kind {
 	case readOnly:
 		return []string{"--ro-bind", m.source, m.target}
 	case writable:
 		return []string{"--bind", m.source, m.target}
 	case empty:
-		return []string{"--perms", "0755", "--tmpfs", m.target}
+		return memory.small.tmpfs("0755", m.target)
 	case nothing:
 		return []string{"--ro-bind", "/dev/null", m.target}
 	case link:
 		return []string{"--symlink", m.source, m.target}
 	case devices:
-		return []string{"--dev", m.target}
+		return append([]string{"--dev", m.target}, memory.shared.tmpfs("1777", filepath.Join(m.target, "shm"))...)
 	case processes:
 		o := []string{"--proc", m.target}
 		if os.Geteuid() == 0 {
@@ -95,6 +95,9 @@ func plan(ctx context.Context, spec executor.Spec, repo *local.Repository, netwo
 		// The keys that a user may look at, by number and description.
 		mount{target: "/proc/keys", kind: nothing},
 		mount{target: "/proc/key-users", kind: nothing},
+	)
+	l = append(l, kernelsOwn()...)
+	l = append(l,
 		mount{target: "/dev", kind: devices},
 		mount{target: "/tmp", kind: writable, source: filepath.Join(private, "tmp")},
 	)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -18,10 +19,10 @@ import (
 func overlayDir(private string) string  { return filepath.Join(private, "root") }
 func overlayRoot(private string) string { return filepath.Join(overlayDir(private), "seen") }
 
-const mountOverlay = `mount -t tmpfs -o mode=0755 quire "$1" &&
+const mountOverlay = `mount -t tmpfs -o "mode=0755$3" quire "$1" &&
 mkdir "$1/upper" "$1/work" "$1/seen" &&
 mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" quire "$1/seen" || exit 1
-shift 2
+shift 3
 exec "$@"`
 
 // rootfs checks and prepares for another root directory.
@@ -57,5 +58,9 @@ func (s *sandbox) prefix() []string {
 	if os.Geteuid() != 0 {
 		argv = append(argv, "--map-root-user")
 	}
-	return append(argv, "--", "sh", "-c", mountOverlay, "sh", s.overRoot, s.spec.Rootfs)
+	size := "" // the kernel's own bound: half of the memory
+	if most := s.spec.Limits.Memory; most > 0 {
+		size = ",size=" + strconv.FormatInt(most, 10)
+	}
+	return append(argv, "--", "sh", "-c", mountOverlay, "sh", s.overRoot, s.spec.Rootfs, size)
 }
