@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +33,20 @@ func (e *BrokenRefsError) Error() string {
 	if n := len(e.Refs) - 1; n > 0 {
 		text += fmt.Sprintf(" (and %d more such refs)", n)
 	}
-	return text + "; remove the file, and then push the ref again or write it with git update-ref, which both refuse to replace it"
+	return text + "; " + r.cure()
+}
+
+// cure is what gets a ref back. Removing the file first would make the ref one that
+// was deleted, and a mirror would delete it at the copy, which may be the only
+// place where it still is.
+func (r BrokenRef) cure() string {
+	switch {
+	case r.File == "":
+		return "get it back from a copy: git fetch URL REF, and git update-ref REF FETCH_HEAD"
+	case filepath.Base(r.File) == "packed-refs":
+		return "get the refs back from a copy: git ls-remote --refs URL | tr '\\t' ' ' >" + r.File
+	}
+	return fmt.Sprintf("get it back from a copy: git fetch URL %s && git rev-parse FETCH_HEAD >%s; remove the file only if the ref is to be deleted, at its mirrors too", r.Name, r.File)
 }
 
 // Broken are the refs that a listing lacks because they cannot be read, by name;
@@ -171,14 +185,59 @@ func packedZero(gitDir, name string) BrokenRef {
 	return BrokenRef{Name: name, File: filepath.Join(gitDir, "packed-refs"), Why: "holds only zeros for it"}
 }
 
-// emptyPacked is a file of packed refs that a power cut emptied: git itself leaves at
-// least a heading in it, and reads an empty one as no refs at all.
-func emptyPacked(gitDir string) []BrokenRef {
+// damagedPacked is a file of packed refs that a power cut emptied or tore: git itself
+// leaves at least a heading in it, and ends each line. Which refs are missing
+// nobody knows, so it stands for all.
+func damagedPacked(gitDir string) []BrokenRef {
 	file := filepath.Join(gitDir, "packed-refs")
-	if info, err := os.Stat(file); err != nil || info.Size() > 0 {
+	damaged := func(why string) []BrokenRef { return []BrokenRef{{Name: "refs/", File: file, Why: why}} }
+	f, err := os.Open(file)
+	if err != nil {
 		return nil
 	}
-	return []BrokenRef{{Name: "refs/", File: file, Why: "is empty"}}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	if info.Size() == 0 {
+		return damaged("is empty")
+	}
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], info.Size()-1); err == nil && last[0] != '\n' {
+		return damaged("ends in the middle of a line")
+	}
+	return nil
+}
+
+// zeroBytesPacked is the error of a file of packed refs with zero bytes in it. Git
+// takes what stands before one for the name of a ref, which may be that of another.
+func zeroBytesPacked(gitDir string) error {
+	file := filepath.Join(gitDir, "packed-refs")
+	f, err := os.Open(file)
+	if err != nil {
+		return nil // git says what there is to say
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := f.Read(buf)
+		if bytes.IndexByte(buf[:n], 0) >= 0 {
+			b := BrokenRef{Name: "refs/", File: file}
+			return fmt.Errorf("the file %s holds zero bytes; %s", file, b.cure())
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+// damagedName is a name in the file of packed refs that git does not take.
+func damagedName(gitDir, name string) BrokenRef {
+	return BrokenRef{Name: "refs/", File: filepath.Join(gitDir, "packed-refs"), Why: fmt.Sprintf("holds the name %q, which is none of a ref", name)}
 }
 
 // commonDir is where the refs of a repository are, a linked worktree's among them

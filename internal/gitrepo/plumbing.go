@@ -231,7 +231,10 @@ func (s *gitPlumbing) broken() (broken []BrokenRef, err error) {
 	if _, err := os.Lstat(filepath.Join(dir, "reftable")); err == nil {
 		return nil, nil // the refs are in there
 	}
-	broken = emptyPacked(dir)
+	if err := zeroBytesPacked(dir); err != nil {
+		return nil, err
+	}
+	broken = damagedPacked(dir)
 	err = eachLoose(dir, func(name string, r looseRef) error {
 		if r.broken == "" && r.target != "" && !mayDangle(name) {
 			if _, found, err := s.resolve(r.target); err == nil && !found {

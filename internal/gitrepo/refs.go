@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,6 +88,7 @@ func (d *direct) eachPacked(yield func(name, oid string) bool) error {
 		return errUnread
 	}
 	lines := bufio.NewScanner(f)
+	lines.Split(wholeLines)
 	for lines.Scan() {
 		line := lines.Text()
 		if line == "" || line[0] == '#' || line[0] == '^' { // a comment; what the tag above names
@@ -106,15 +108,27 @@ func (d *direct) eachPacked(yield func(name, oid string) bool) error {
 	return nil
 }
 
+// wholeLines is bufio.ScanLines but for what follows the last line end: half a line
+// of a torn file can be the name of another ref.
+func wholeLines(data []byte, atEOF bool) (int, []byte, error) {
+	if atEOF && bytes.IndexByte(data, '\n') < 0 {
+		return len(data), nil, nil
+	}
+	return bufio.ScanLines(data, atEOF)
+}
+
 func (d *direct) refs(prefix string, each func(Ref) error) error {
 	all := map[string]string{}
-	broken := emptyPacked(d.gitDir)
+	broken := damagedPacked(d.gitDir)
 	err := d.eachPacked(func(name, oid string) bool {
-		if strings.Trim(oid, "0") == "" {
+		switch {
+		case strings.Trim(oid, "0") == "":
 			broken = append(broken, packedZero(d.gitDir, name))
-			return true
+		case !strings.HasPrefix(name, "refs/") || unusableName(name) != "":
+			broken = append(broken, damagedName(d.gitDir, name))
+		default:
+			all[name] = oid
 		}
-		all[name] = oid
 		return true
 	})
 	if err != nil {
