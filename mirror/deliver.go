@@ -17,6 +17,7 @@ import (
 	"quire/internal/event"
 	"quire/internal/gitrepo"
 	"quire/internal/secret/masked"
+	"quire/internal/store"
 )
 
 // errTooLong ends a git push that exceeds the engine's limit.
@@ -94,6 +95,10 @@ func (d *delivery) run(ctx context.Context) (err error) {
 	if err := d.owe(ctx, held); err != nil {
 		if held {
 			unlock()
+		}
+		if errors.Is(err, store.ErrTooManyTargets) {
+			d.req.Tag = nil // made, and one of the refs
+			return d.failAll(ClassNotAllowed, &NotAllowedError{store.ErrTooManyTargets.Error(), doForget})
 		}
 		return err
 	}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"quire/internal/event"
+	"quire/internal/store"
 	"quire/mirror/forgetest"
 )
 
@@ -105,4 +107,21 @@ func TestTargetsOfPipelinesHavePlaces(t *testing.T) {
 	if now := round(14); now[quiet] != 1 {
 		t.Errorf("the repository with one target waits for those with many: %v", now)
 	}
+}
+
+// A pipeline's target that is one too many is refused in a sentence.
+func TestAPipelinesTargetTooMany(t *testing.T) {
+	w := newWorld(t)
+	one := w.commit("refs/heads/main", "one")
+	for i := range store.MaxAsked {
+		target := Target{URL: fmt.Sprintf("http://192.0.2.1/%d.git", i), Asked: true}
+		if err := w.engine.owe(t.Context(), w.src, target, []Want{{"refs/heads/main", one}}, w.next()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := only(t, w.deliver(w.request(Want{"refs/heads/main", one})))
+	if r.Status != Refused || r.Class != ClassNotAllowed || !strings.Contains(r.Detail.String(), "100 mirrors already") || !strings.Contains(r.Advice, "quire mirror forget") {
+		t.Errorf("%+v", r)
+	}
+	w.wantThere("refs/heads/main", "")
 }

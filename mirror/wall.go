@@ -55,6 +55,8 @@ const (
 	doOrder = "Let the operator order the mirror with a [[mirror]] table, or choose another place."
 	doKey   = "Name the secret that holds the key: {:secret :deploy_key}."
 	doURL   = "Correct the mirror's url."
+
+	doForget = "quire mirror status lists them, and quire mirror forget --mirror NAME REPO takes one off the list. A mirror that nothing ever came to makes room by itself when its delivery is given up."
 )
 
 // Admit decides whether a pipeline of the repository may push to a URL, as far as

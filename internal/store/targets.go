@@ -33,6 +33,11 @@ type MirrorTarget struct {
 // putTarget records a target's present settings. That a pipeline asked for it
 // once is not forgotten, and its header is the pipeline's to say.
 func putTarget(ctx context.Context, tx *sql.Tx, t MirrorTarget, at time.Time) error {
+	if t.Asked {
+		if err := makeRoom(ctx, tx, t); err != nil {
+			return err
+		}
+	}
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO targets (git_dir, url, name, secret, force, deletes, retry_for, forge, api, asked, auth, added)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -46,21 +51,26 @@ func putTarget(ctx context.Context, tx *sql.Tx, t MirrorTarget, at time.Time) er
 // ForgetTarget forgets a target with all that is known of its refs: leases,
 // what is owed, statuses. It reports whether there was one.
 func (s *Store) ForgetTarget(ctx context.Context, gitDir, url string) (found bool, err error) {
-	err = s.change(ctx, "forget a target", func(tx *sql.Tx) error {
-		for _, table := range []string{"statuses", "deliveries", "targets"} {
-			res, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE git_dir = ? AND url = ?", gitDir, url)
-			if err != nil {
-				return err
-			}
-			n, err := res.RowsAffected()
-			if err != nil {
-				return err
-			}
-			found = found || table == "targets" && n > 0
-		}
-		return nil
+	err = s.change(ctx, "forget a target", func(tx *sql.Tx) (err error) {
+		found, err = dropTarget(ctx, tx, gitDir, url)
+		return err
 	})
 	return found, err
+}
+
+func dropTarget(ctx context.Context, tx *sql.Tx, gitDir, url string) (found bool, err error) {
+	for _, table := range []string{"statuses", "deliveries", "targets"} {
+		res, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE git_dir = ? AND url = ?", gitDir, url)
+		if err != nil {
+			return false, err
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return false, err
+		}
+		found = found || table == "targets" && n > 0
+	}
+	return found, nil
 }
 
 // DueTarget is a target that is owed something on somebody's behalf.
