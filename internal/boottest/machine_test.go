@@ -300,7 +300,9 @@ func (m *machine) in(user, program string, args ...string) *exec.Cmd {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	m.t.Cleanup(cancel)
-	return exec.CommandContext(ctx, "nsenter", append(append(argv, program), args...)...)
+	cmd := exec.CommandContext(ctx, "nsenter", append(append(argv, program), args...)...)
+	cmd.WaitDelay = 5 * time.Second // what nsenter or a push leaves behind may keep the output open
+	return cmd
 }
 
 // must runs a program, fails the test if that fails, and returns what it printed.
@@ -309,7 +311,6 @@ func (m *machine) must(user, program string, args ...string) string {
 	var out bytes.Buffer
 	cmd := m.in(user, program, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = 5 * time.Second // a worker that a push started may keep the output open
 	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		m.t.Fatalf("%s: %s %s: %v\n%s", user, program, strings.Join(args, " "), err, out.String())
 	}
