@@ -104,6 +104,9 @@ func (s Store) Use(ctx context.Context, domain, ref string) (*Domain, error) {
 	return d, nil
 }
 
+// Path is the directory that holds the domain.
+func (d *Domain) Path() string { return filepath.Join(d.store.dir, d.name) }
+
 // Close lets go of the domain, after a look at how much it holds.
 func (d *Domain) Close(ctx context.Context) error {
 	if strings.HasPrefix(d.name, Trusted) {

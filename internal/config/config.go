@@ -137,6 +137,7 @@ type Limits struct {
 	Artifacts Size `toml:"artifacts"`
 	Files     int  `toml:"files"`     // that a commit's checkout may make, directories counted
 	Workspace Size `toml:"workspace"` // bytes of them
+	Disk      Size `toml:"disk"`      // that all its files take at one time, what its caches grow by included
 	Commands  int  `toml:"commands"`  // that the jobs of a run may run, over all attempts; there is always a bound
 }
 
@@ -247,7 +248,7 @@ func Defaults() Config {
 		Cache:          Cache{Seed: 1 << 30, Keep: 10 << 30},
 		Executor:       Executor{Default: "host"},
 		Mirroring:      Mirroring{AllowURLs: []string{"https://", "http://", "ssh://"}},
-		Limits:         Limits{Artifacts: 1 << 30, Files: 1_000_000, Workspace: 10 << 30, Commands: 10_000},
+		Limits:         Limits{Artifacts: 1 << 30, Files: 1_000_000, Workspace: 10 << 30, Disk: 20 << 30, Commands: 10_000},
 		Web:            Web{Listen: "127.0.0.1:7780", Access: "link"},
 	}
 }

@@ -43,6 +43,7 @@ var byName = map[string]string{
 	"internal/executor/local/streams.go":    "/dev/null",
 
 	"internal/supervise/artifact.go":   "the kept files of the run, which no job sees",
+	"internal/supervise/disk.go":       "the state directory",
 	"internal/supervise/executor.go":   "which paths are hidden",
 	"internal/supervise/lfs.go":        "a new workspace, before a job has been in it",
 	"internal/supervise/local.go":      "whether a person's checkout has a pipeline, before its run",

@@ -156,6 +156,7 @@ func (s *supervision) removeWorkspace() {
 	defer cancel()
 	jobfile.Remove(ctx, s.dir.Scratch())
 	switch keep := s.cfg.KeepWorkspace; {
+	case s.overDisk.Load(): // it would be in everybody's way
 	case keep == "always", keep == "failed" && s.final.State != event.RunSucceeded:
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -153,6 +154,8 @@ type supervision struct {
 	refsBefore map[string]string             // where the refs stood before the first job; nil: commands cannot move them
 	ended      map[string]pipeline.JobResult // jobs that are over, by id
 
+	overDisk atomic.Bool // it was ended for what it takes on disk
+
 	ending sync.Once
 	final  runlog.Outcome
 }
@@ -189,6 +192,11 @@ func (s *supervision) supervise(ctx context.Context) {
 			s.die()
 		})
 	})
+	if !s.local { // what a person runs in a checkout is theirs to watch
+		watching.Go(func() {
+			s.watchDisk(ctx, func(reason string) { cancel(s.endForDisk(reason)) })
+		})
+	}
 	performed := make(chan conclusion, 1)
 	go func() { performed <- s.perform(ctx) }() // waited for, except when nothing ends it
 	overdue, forget := s.overdue(ctx)
@@ -203,6 +211,7 @@ func (s *supervision) supervise(ctx context.Context) {
 		s.end(end)
 	}
 	forget()
+	cancel(nil)
 	close(finished)
 	watching.Wait()
 }
