@@ -42,3 +42,15 @@ func TestCommandsAndLogsOfARunAreBounded(t *testing.T) {
 		t.Errorf("%d logs of %d bytes, %v", files, size, err)
 	}
 }
+
+// How many mirrors a pipeline asks for has a bound.
+func TestMirrorsOfARunAreBounded(t *testing.T) {
+	b := newBench(t)
+	got := b.run(head+`
+(ci.job :many [:quire/push] (fn []
+  (for [i 1 1000] (pcall runtime.mirror {:url "https://127.0.0.1:1/x.git" :git-dir "/elsewhere"}))
+  (runtime.mirror {:url "https://127.0.0.1:1/x.git"})))`, nil)
+	if got.State != event.RunFailed || !strings.Contains(got.report, "the run has asked for 1000 mirrors, and may ask for no more") {
+		t.Errorf("the run %s: %s\n%s", got.State, got.Reason, got.report)
+	}
+}

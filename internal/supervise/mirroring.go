@@ -21,6 +21,9 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 		w.remark(call.Job, "not pushed: a local run")
 		return pipeline.MirrorResult{}, nil
 	}
+	if err := w.countMirror(); err != nil {
+		return pipeline.MirrorResult{}, err
+	}
 	if err := w.sameRepository(m.GitDir); err != nil {
 		return pipeline.MirrorResult{}, err
 	}
@@ -70,6 +73,22 @@ func (w *world) Mirror(ctx context.Context, call pipeline.Call, m pipeline.Mirro
 		}
 	}
 	return done, report.Err()
+}
+
+// maxMirrored is how many mirrors a run may ask for. Each is pushed by processes of
+// the supervisor's, outside of the sandbox and of the run's [limits]; at once are
+// as many as jobs.
+const maxMirrored = 1000
+
+// countMirror counts one mirror more. What is too much is an error in the job.
+func (w *world) countMirror() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mirrored >= maxMirrored {
+		return fmt.Errorf("the run has asked for %d mirrors, and may ask for no more", w.mirrored)
+	}
+	w.mirrored++
+	return nil
 }
 
 // admitMirror says in a sentence why the operator does not let the pipeline push

@@ -47,6 +47,7 @@ type world struct {
 
 	mu       sync.Mutex
 	commands int // of all jobs
+	mirrored int // calls of mirror of all jobs
 	jobs     map[string]*jobState
 	revealed map[string]bool // secrets, by name
 }
