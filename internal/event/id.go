@@ -44,6 +44,10 @@ func NewID(at time.Time) string {
 	return string(out[:])
 }
 
+// LastOfStamp sorts after every id of the same millisecond, and before those of
+// the next: ids of one millisecond have no order.
+func LastOfStamp(id string) string { return id[:timeDigits] + "~" }
+
 // DerivedID is an id whose time is that of another id, and whose other 80 bits
 // are a hash of a text: whoever derives it from the same two gets the same id.
 func DerivedID(stamp, text string) string { return stamp[:timeDigits] + derivedDigits(text) }

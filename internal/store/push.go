@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"quire/internal/event"
@@ -39,12 +40,19 @@ type Displaced struct {
 // TakePush records a push with its runs, all or nothing, and displaces the
 // older runs of the same refs: waiting ones are replaced, a running one is
 // asked to stop. A push that is there already stays as it is, and is returned
-// as it was taken.
+// as it was taken. One that is taken after a later push displaces nothing where
+// the later one moved the ref.
 func (s *Store) TakePush(ctx context.Context, p event.Push, plan []Planned, notes []string, now time.Time) (Taken, error) {
 	var t Taken
 	many := len(p.Updates) > maxRows
+	var newest []event.Update
 	err := s.change(ctx, "record push "+p.ID, func(tx *sql.Tx) error {
 		t = Taken{}
+		late, err := lateRefs(ctx, tx, p)
+		if err != nil {
+			return err
+		}
+		newest = slices.DeleteFunc(slices.Clone(p.Updates), func(u event.Update) bool { return late[u.Ref] })
 		known, err := takenBefore(ctx, tx, p.ID, &t)
 		if err != nil || known {
 			return err
@@ -62,6 +70,9 @@ func (s *Store) TakePush(ctx context.Context, p event.Push, plan []Planned, note
 				return err
 			}
 			t.Runs = append(t.Runs, run)
+			if late[run.Ref] {
+				continue
+			}
 			displaced, err := displace(ctx, tx, run, r.Name, now)
 			if err != nil {
 				return err
@@ -71,14 +82,39 @@ func (s *Store) TakePush(ctx context.Context, p event.Push, plan []Planned, note
 		if many {
 			return nil
 		}
-		return setTips(ctx, tx, p)
+		return setTips(ctx, tx, p.GitDir, newest)
 	})
 	if err == nil && many {
 		// Also if it was recorded before: a kill may have come in between, and what
 		// stands elsewhere than is known would be taken for another push.
-		err = s.setManyTips(ctx, p.GitDir, p.Updates)
+		err = s.setManyTips(ctx, p.GitDir, newest)
 	}
 	return t, err
+}
+
+// lateRefs are the refs of a push that a later one has moved, which was taken
+// already: they do not stand where this push found them. It takes both, a later
+// id and another place, since a clock may have been set back in between.
+func lateRefs(ctx context.Context, tx *sql.Tx, p event.Push) (map[string]bool, error) {
+	var later int
+	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM pushes WHERE git_dir = ? AND id > ?)",
+		p.GitDir, event.LastOfStamp(p.ID)).Scan(&later)
+	if err != nil || later == 0 {
+		return nil, err
+	}
+	late := map[string]bool{}
+	for _, u := range p.Updates {
+		var tip string
+		err := tx.QueryRowContext(ctx, "SELECT oid FROM tips WHERE git_dir = ? AND ref = ?", p.GitDir, u.Ref).Scan(&tip)
+		switch {
+		case errors.Is(err, sql.ErrNoRows): // deleted, or not known
+		case err != nil:
+			return nil, err
+		case tip != u.Old:
+			late[u.Ref] = true
+		}
+	}
+	return late, nil
 }
 
 func takenBefore(ctx context.Context, tx *sql.Tx, id string, t *Taken) (bool, error) {

@@ -666,3 +666,31 @@ func TestRecordingAJobDoesNotDependOnTheOthers(t *testing.T) {
 		t.Errorf("8000 jobs took %.0f times as long as 1000", many.Seconds()/few.Seconds())
 	}
 }
+
+func TestAPushTakenLateDisplacesNoLaterOne(t *testing.T) {
+	s := openTemp(t)
+	ctx := t.Context()
+	oid := func(c string) string { return strings.Repeat(c, 40) }
+	move := func(at time.Time, from, to string) Taken {
+		t.Helper()
+		p := event.Push{ID: event.NewID(at), At: at, GitDir: "/g/a.git",
+			Updates: []event.Update{{Ref: "refs/heads/x", Old: oid(from), New: oid(to)}}}
+		got, err := s.TakePush(ctx, p, plan(p.Updates), nil, clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	move(clock, "0", "a")
+	move(clock.Add(2*time.Second), "b", "c")
+	if late := move(clock.Add(time.Second), "a", "b"); len(late.Displaced) != 0 {
+		t.Errorf("a push taken late displaced %+v", late.Displaced)
+	}
+	if tips, _, err := s.Tips(ctx, "/g/a.git"); err != nil || tips["refs/heads/x"] != oid("c") {
+		t.Errorf("x is taken to be at %s, %v", tips["refs/heads/x"], err)
+	}
+	// The clock was set back: it moved the ref from where it stands, so it is later.
+	if back := move(clock.Add(time.Second), "c", "d"); len(back.Displaced) == 0 {
+		t.Error("a push after the clock was set back displaced nothing")
+	}
+}

@@ -63,7 +63,7 @@ func (s *Store) setManyTips(ctx context.Context, gitDir string, updates []event.
 		some := updates[:min(len(updates), maxRows)]
 		updates = updates[len(some):]
 		err := s.change(ctx, "record refs", func(tx *sql.Tx) error {
-			return setTips(ctx, tx, event.Push{GitDir: gitDir, Updates: some})
+			return setTips(ctx, tx, gitDir, some)
 		})
 		if err != nil {
 			return err
@@ -104,9 +104,9 @@ func (s *Store) OwnRuns(ctx context.Context, gitDir string, since time.Time) (n 
 }
 
 // setTips records what a push did to its refs.
-func setTips(ctx context.Context, tx *sql.Tx, p event.Push) error {
-	for _, u := range p.Updates {
-		if err := setTip(ctx, tx, p.GitDir, u.Ref, u.New); err != nil {
+func setTips(ctx context.Context, tx *sql.Tx, gitDir string, updates []event.Update) error {
+	for _, u := range updates {
+		if err := setTip(ctx, tx, gitDir, u.Ref, u.New); err != nil {
 			return err
 		}
 	}

@@ -15,23 +15,32 @@ import (
 	"quire/internal/store"
 )
 
-// take brings every waiting push from the spool into the store.
+// take brings every waiting push from the spool into the store. One that cannot
+// be taken now holds back the later ones of its repository: taken after them, it
+// would end their runs as those of older pushes.
 func (w *worker) take(ctx context.Context) {
 	names, err := w.spool.List()
 	if err != nil {
 		w.tell("read the spool", err)
 		return
 	}
-	for _, name := range names {
+	held := map[string]bool{} // repositories
+	for _, q := range w.line(names) {
+		name := q.name
 		if ctx.Err() != nil {
 			return
 		}
+		if held[q.gitDir] {
+			continue
+		}
 		if w.waiting(name) {
+			held[q.gitDir] = q.gitDir != "" && w.holds(name)
 			continue
 		}
 		if err := w.takeOne(ctx, name); err != nil {
 			w.tell("take push "+name, err)
 			w.failed(name)
+			held[q.gitDir] = q.gitDir != "" && w.holds(name)
 			continue
 		}
 		delete(w.backoff, name)
