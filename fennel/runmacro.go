@@ -53,9 +53,23 @@ func (c *compilation) raise(err error, x Node) {
 	}
 	msg := ""
 	if api.Object != nil {
-		msg = vm.ToString(c.k.L, api.Object)
+		msg = errorText(c.k.L, api.Object)
 	} else {
 		msg = api.Error()
 	}
 	failAt(x, "%s", msg)
+}
+
+// errorText is the text of a value that was raised. Its __tostring is the program's, too, and may fail or take for ever.
+func errorText(L *lua.LState, v lua.LValue) string {
+	top := L.GetTop()
+	defer L.SetTop(top)
+	L.Push(L.NewFunction(func(L *lua.LState) int {
+		L.Push(lua.LString(vm.ToString(L, v)))
+		return 1
+	}))
+	if vm.PCall(L, 0, 1, nil) != nil {
+		return "an error without a text: its __tostring failed"
+	}
+	return L.Get(-1).String()
 }

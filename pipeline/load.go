@@ -49,7 +49,7 @@ func (l *loading) run() {
 		// The pipeline's code runs protected; this is a fault of the compiler's
 		// or of this package, and a broken run is better than a dead process.
 		if fault := recover(); fault != nil {
-			l.faults = Diagnostics{{File: l.src.Name, Message: fmt.Sprintf("internal error: %v", fault)}}
+			l.faults = l.overLimitOr(Diagnostics{{File: l.src.Name, Message: fmt.Sprintf("internal error: %v", fault)}})
 		}
 	}()
 	prog, err := compileProgram(l.clock.ctx, l.src)
