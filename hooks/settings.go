@@ -39,17 +39,25 @@ func settings(who runner.Runner) (c *config.Config, fault error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; let %s read it, or have a file of that user's own (QUIRE_CONFIG names it)", fault, userName(os.Geteuid()))
 	}
-	return salvage(path, string(text)), fault
+	return salvage(path, string(text), who), fault
 }
 
-// salvage takes state_dir from a file that is otherwise wrong. It gives up if the
-// file says something about it that cannot be read: another place than the one
-// meant would be no help.
-func salvage(path, text string) *config.Config {
+// salvage takes state_dir from a file that is otherwise wrong. Where the file has
+// lost it (it was half written), it is the one that the repository's record names:
+// a push in the default one would be found by nobody. It gives up if the file
+// says something about it that cannot be read and nothing is recorded: another
+// place than the one meant would be no help.
+func salvage(path, text string, who runner.Runner) *config.Config {
 	c := config.Defaults()
 	c.Path = path
-	if dir, said := stateDir(text); said {
+	dir, said := stateDir(text)
+	switch {
+	case dir != "":
 		c.StateDir = dir
+	case who.Recorded && who.UID == os.Geteuid() && who.StateDir != "":
+		c.StateDir = who.StateDir
+	case said:
+		return nil
 	}
 	if !filepath.IsAbs(c.StateDir) {
 		return nil

@@ -67,6 +67,11 @@ func (e *exam) spool(cfg *config.Config) {
 	if len(bad) > 0 {
 		e.warn("spool", "read them, push those refs again if a run is missing, then delete them", "%d unreadable push events in %s", len(bad), filepath.Dir(bad[0]))
 	}
+	if other := config.Defaults().StateDir; other != cfg.StateDir {
+		if lost, _ := spool.Dir(other).List(); len(lost) > 0 && !workerLives(other) {
+			e.bad("spool", "move them to "+s.New()+", or delete them", "%d pushes wait in %s, the default state directory, where no worker of this configuration looks", len(lost), spool.Dir(other).New())
+		}
+	}
 	aside, err := s.Aside()
 	if err != nil {
 		e.bad("spool", "", "%v", err)
