@@ -17,14 +17,23 @@ import (
 )
 
 // CheckArg is the argument by which `quire install` and `quire doctor` call the
-// hook, as a user who may push: git passes none to post-receive.
+// installed program, as a user who may push: git passes none to post-receive.
+// The repository's hook can follow; it is compared with the program and not run.
 const CheckArg = "--check"
 
 // Check does what a push by this user would do to be recorded, with a file that
 // it takes away again, and says what is in the way. It runs no earlier hook,
 // starts no worker, and leaves nothing behind. On standard output it says what
 // costs the pusher something and loses nothing.
-func Check(c Call) int {
+func Check(c Call, hook ...string) int {
+	for _, path := range hook {
+		if err := leadsHere(path); errors.Is(err, fs.ErrPermission) {
+			return StatusClosed
+		} else if err != nil {
+			fmt.Fprintln(c.Stderr, err)
+			return statusNotRecorded
+		}
+	}
 	note, err := check()
 	if err != nil {
 		fmt.Fprintln(c.Stderr, err)

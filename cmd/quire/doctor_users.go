@@ -187,7 +187,11 @@ func (e *exam) try(in *installer, path string, who account.Account) {
 	repo, err := install.Find(path)
 	var note string
 	if err == nil {
-		note, err = tryPush(repo, in.me)
+		note, err = in.tryPush(repo, in.me)
+	}
+	if errors.Is(err, errNotAsRoot) {
+		e.warn("push", "", "a push to %s by %s was not tried: %v", path, in.me, err)
+		return
 	}
 	if err != nil {
 		e.bad("push", "", "a push to %s by %s is not recorded: %v", path, in.me, err)
@@ -216,7 +220,9 @@ func (e *exam) tryAll(in *installer, path string) {
 	}
 	for _, user := range pushers {
 		as := &exam{ctx: e.ctx, me: user}
-		if note, err := tryPush(repo, user); err != nil {
+		if note, err := in.tryPush(repo, user); errors.Is(err, errNotAsRoot) {
+			as.ok("push", "a push to %s was not tried: %v", repo.GitDir, err)
+		} else if err != nil {
 			as.bad("push", "", "a push to %s is not recorded: %v", repo.GitDir, err)
 		} else {
 			as.ok("push", "a push to %s is recorded", repo.GitDir)

@@ -25,7 +25,8 @@ runs its pipeline, and lets pushes carry options (git push -o ci.skip).
 
 One user runs a repository's pipelines, whoever pushes: its owner, or the user
 that --runner names, which only root can do. Each user who may push is tried: the
-hook is called as that user, in a way that leaves nothing behind. Root tries the
+installed hook program is called as that user, in a way that leaves nothing behind,
+and looks whether the repository's hook leads to it. Root tries the
 owner, the members of a shared repository's group, and those that --pusher names;
 everybody else tries themselves.
 
@@ -141,6 +142,8 @@ func printInstalled(w io.Writer, res installed) error {
 			if p.Note != "" && !slices.Contains(res.Notes, p.Note) {
 				res.Notes = append(res.Notes, p.Note)
 			}
+		case p.Untried && p.Note != "":
+			fmt.Fprintf(&b, "  not tried as %s: %s\n", plain(p.User), plain(p.Note))
 		case p.Untried:
 			fmt.Fprintf(&b, "  not tried as %s, which only root can do\n", plain(p.User))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,8 +27,8 @@ type proof struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// prove tries a push as each user who may push: the hook itself is called, and
-// does all but leave a push behind. Every failure is an error.
+// prove tries a push as each user who may push: the program that the hook leads
+// to is called, and does all but leave a push behind. Every failure is an error.
 func (in *installer) prove(repo install.Repo, owner account.Account, who runner.Runner) ([]proof, error) {
 	pushers, err := in.pushersOf(repo, owner, who)
 	if err != nil {
@@ -42,7 +43,9 @@ func (in *installer) prove(repo install.Repo, owner account.Account, who runner.
 		}
 		p := proof{User: user.String(), OK: true}
 		var err error
-		if p.Note, err = tryPush(repo, user); err != nil {
+		if p.Note, err = in.tryPush(repo, user); errors.Is(err, errNotAsRoot) {
+			p = proof{User: user.String(), Untried: true, Note: err.Error()}
+		} else if err != nil {
 			p.OK, p.Error = false, err.Error()
 			failed = append(failed, fmt.Errorf("a push to %s by %s is not recorded: %w", repo.GitDir, user, err))
 		}
@@ -50,6 +53,9 @@ func (in *installer) prove(repo install.Repo, owner account.Account, who runner.
 	}
 	return proofs, errors.Join(failed...)
 }
+
+// errNotAsRoot says why a push by root was not tried.
+var errNotAsRoot = errors.New("root tries a push only where nobody else can change what git obeys")
 
 // pushersOf lists who may push: the owner, the members of a shared repository's
 // group, and who was named. The runner need not be able to.
@@ -83,10 +89,22 @@ func (in *installer) pushersOf(repo install.Repo, owner account.Account, who run
 }
 
 // tryPush does as a user what a push by that user does, up to the point where
-// something would stay.
-func tryPush(repo install.Repo, user account.Account) (note string, err error) {
-	receive := user.Command("git", "receive-pack", "--stateless-rpc", "--advertise-refs", repo.GitDir) // git compares the path as it is given with safe.directory
-	hook := user.Command(filepath.Join(repo.HooksDir, install.PostReceive), hooks.CheckArg)
+// something would stay. Nothing that the repository's owner or its group could
+// have put there is run: the installed program is, which looks whether the
+// repository's hook leads to it, and git without what a config can have it run.
+func (in *installer) tryPush(repo install.Repo, user account.Account) (note string, err error) {
+	program, hookPath := filepath.Join(in.options.Libexec, install.PostReceive), filepath.Join(repo.HooksDir, install.PostReceive)
+	if user.UID == 0 {
+		for _, path := range []string{repo.GitDir, filepath.Join(repo.GitDir, "config"), repo.HooksDir, program} {
+			if other := install.ChangedByOthers(path); other != "" {
+				return "", fmt.Errorf("%w: others than root can change %s", errNotAsRoot, other)
+			}
+		}
+	}
+	receive := user.Command("git", "-c", "core.alternateRefsCommand=true", // a command line of the config's
+		"receive-pack", "--stateless-rpc", "--advertise-refs", repo.GitDir) // git compares the path as it is given with safe.directory
+	receive.Env = append(receive.Env, "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none") // of missing objects, by a command of the config's
+	hook := user.Command(program, hooks.CheckArg, hookPath)
 	hook.Env = append(hook.Env, "GIT_DIR=.")
 	if path := os.Getenv("QUIRE_CONFIG"); path != "" {
 		hook.Env = append(hook.Env, "QUIRE_CONFIG="+path)
@@ -103,15 +121,21 @@ func tryPush(repo install.Repo, user account.Account) (note string, err error) {
 		if errors.Is(err, fs.ErrPermission) {
 			return "", explain(user, repo.GitDir, err)
 		}
-		return "", gitRefuses(repo, &said, err)
+		return "", gitRefuses(repo, user, &said, err)
 	}
 	said.Reset()
 	err = hook.Run()
+	var ee *exec.ExitError
+	if errors.As(err, &ee) && ee.ExitCode() == hooks.StatusClosed {
+		err = fs.ErrPermission
+	} else if errors.Is(err, fs.ErrPermission) {
+		hookPath = program
+	}
 	switch text := strings.TrimSpace(said.String()); {
 	case err == nil:
 		return strings.TrimSpace(noted.String()), nil
 	case errors.Is(err, fs.ErrPermission):
-		return "", explain(user, hook.Path, fmt.Errorf("git passes the hook over in silence, since %s may not run %s", user, hook.Path))
+		return "", explain(user, hookPath, fmt.Errorf("git passes the hook over in silence, since %s may not run %s", user, hookPath))
 	case text != "":
 		return "", errors.New(text)
 	}
@@ -119,10 +143,11 @@ func tryPush(repo install.Repo, user account.Account) (note string, err error) {
 }
 
 // gitRefuses is what git says of a repository that it does not serve this user.
-func gitRefuses(repo install.Repo, said *bytes.Buffer, err error) error {
+func gitRefuses(repo install.Repo, user account.Account, said *bytes.Buffer, err error) error {
 	text := strings.TrimSpace(said.String())
 	if strings.Contains(text, "dubious ownership") {
-		return fmt.Errorf("git does not trust a repository of another user; allow it for all: git config --system --add safe.directory %s", repo.GitDir)
+		// Not for all users: root's git would obey that repository's config too.
+		return fmt.Errorf("git does not trust a repository of another user; if %s does, as that user: git config --global --add safe.directory %s", user, repo.GitDir)
 	}
 	first, _, _ := strings.Cut(text, "\n")
 	if first = strings.TrimPrefix(first, "fatal: "); first == "" {

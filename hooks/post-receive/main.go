@@ -9,8 +9,8 @@ import (
 
 func main() {
 	hooks.Later()
-	if len(os.Args) == 2 && os.Args[1] == hooks.CheckArg {
-		os.Exit(hooks.Check(hooks.Called()))
+	if len(os.Args) >= 2 && os.Args[1] == hooks.CheckArg {
+		os.Exit(hooks.Check(hooks.Called(), os.Args[2:]...))
 	}
 	os.Exit(hooks.PostReceive(hooks.Called()))
 }
