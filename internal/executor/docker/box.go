@@ -2,12 +2,14 @@ package docker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"quire/internal/executor"
 	"quire/internal/executor/docker/inside"
@@ -25,6 +27,12 @@ type box struct {
 	id   string
 	name string
 	err  error
+	// program is where the container has quire's own. It is right in /, which no
+	// command can rename, under a name that no image has: one that an image has as
+	// a link would lead elsewhere.
+	program     string
+	replaceable bool       // directories on the way to a mount are no part of the image
+	starting    sync.Mutex // held by who starts it again
 }
 
 // box gives the container of an image, starting it at the first call.
@@ -37,12 +45,12 @@ func (d *Executor) box(ctx context.Context, image string) (*box, error) {
 	b, found := d.boxes[image]
 	if !found {
 		d.begun++ // and not the number of boxes: the name of one that is being removed is taken
-		b = &box{made: make(chan struct{}), name: fmt.Sprintf("quire-%s-%d", d.spec.RunID, d.begun)}
+		b = &box{made: make(chan struct{}), name: fmt.Sprintf("quire-%s-%d", d.spec.RunID, d.begun), program: "/.quire-" + strings.ToLower(rand.Text())}
 		d.boxes[image] = b
 	}
 	d.mu.Unlock()
 	if !found {
-		b.id, b.err = d.start(ctx, image, b.name)
+		b.id, b.err = d.start(ctx, image, b)
 		close(b.made)
 		if b.err != nil { // the next command may have more luck
 			d.mu.Lock()
@@ -62,16 +70,15 @@ func (d *Executor) box(ctx context.Context, image string) (*box, error) {
 
 // start makes and starts a container. It gives back its id, even with an
 // error, when there is something to remove.
-func (d *Executor) start(ctx context.Context, image, name string) (string, error) {
-	if image != d.built {
-		if _, err := d.need(ctx, image); err != nil {
-			return "", err
-		}
+func (d *Executor) start(ctx context.Context, image string, b *box) (string, error) {
+	info, err := d.had(ctx, image)
+	if err != nil {
+		return "", err
 	}
 	what := purpose{
 		config: &container.Config{
-			Image:       image,
-			Entrypoint:  []string{inside.Path, inside.Word, "pause"},
+			Image:       info.ID, // and not what another run makes of the name meanwhile
+			Entrypoint:  []string{b.program, inside.Word, "pause"},
 			Cmd:         []string{},
 			User:        d.user,
 			WorkingDir:  "/",
@@ -79,15 +86,17 @@ func (d *Executor) start(ctx context.Context, image, name string) (string, error
 			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		},
 		log:  container.LogConfig{Type: "none"},
-		name: name,
+		name: b.name,
 	}
 	var made container.CreateResponse
-	var err error
 	if d.bound {
 		if err := d.makePoints(ctx); err != nil {
 			return "", err
 		}
-		what.mounts = d.mounts()
+		if b.replaceable, err = d.checkWays(ctx, b, image, info); err != nil {
+			return "", err
+		}
+		what.mounts = d.mounts(b.program)
 		made, err = d.create(ctx, what)
 		if err != nil && strings.Contains(err.Error(), "bind source path does not exist") {
 			d.bound = false // the socket is here and the engine is not
@@ -97,7 +106,7 @@ func (d *Executor) start(ctx context.Context, image, name string) (string, error
 		what.mounts = nil
 		made, err = d.create(ctx, what)
 		if err == nil {
-			err = d.copyIn(ctx, made.ID)
+			err = d.copyIn(ctx, made.ID, b.program)
 		}
 	}
 	if err != nil {
@@ -106,7 +115,7 @@ func (d *Executor) start(ctx context.Context, image, name string) (string, error
 	if err := d.engine.ContainerStart(ctx, made.ID, container.StartOptions{}); err != nil {
 		return made.ID, fmt.Errorf("starting a container of image %s: %s", image, oneLine(err))
 	}
-	d.spec.Container(true, name)
+	d.spec.Container(true, b.name)
 	return made.ID, nil
 }
 
@@ -165,8 +174,8 @@ func shown(ctx context.Context, spec executor.Spec, repo *local.Repository) ([]m
 
 // mounts are what a container on this machine's engine is given, what is
 // deeper last.
-func (d *Executor) mounts() []mount.Mount {
-	all := append(slices.Clone(d.shown), mount.Mount{Type: mount.TypeBind, Source: d.helper, Target: inside.Path, ReadOnly: true})
+func (d *Executor) mounts(program string) []mount.Mount {
+	all := append(slices.Clone(d.shown), mount.Mount{Type: mount.TypeBind, Source: d.helper, Target: program, ReadOnly: true})
 	slices.SortStableFunc(all, func(a, b mount.Mount) int {
 		return strings.Count(filepath.Clean(a.Target), "/") - strings.Count(filepath.Clean(b.Target), "/")
 	})

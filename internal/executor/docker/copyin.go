@@ -10,7 +10,6 @@ import (
 	"path"
 	"strings"
 
-	"quire/internal/executor/docker/inside"
 	"quire/internal/jobfile"
 
 	"github.com/docker/docker/api/types/container"
@@ -18,12 +17,12 @@ import (
 
 // copyIn puts into a container of another machine's engine what a container
 // here would have mounted. Nothing comes back.
-func (d *Executor) copyIn(ctx context.Context, id string) error {
+func (d *Executor) copyIn(ctx context.Context, id, program string) error {
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.CloseWithError(d.writeTree(ctx, w))
+		w.CloseWithError(d.writeTree(ctx, w, program))
 	}()
 	err := d.engine.CopyToContainer(ctx, id, "/", r, container.CopyToContainerOptions{})
 	r.Close()
@@ -34,7 +33,7 @@ func (d *Executor) copyIn(ctx context.Context, id string) error {
 	return nil
 }
 
-func (d *Executor) writeTree(ctx context.Context, w io.Writer) error {
+func (d *Executor) writeTree(ctx context.Context, w io.Writer, program string) error {
 	t := tar.NewWriter(w)
 	made := map[string]bool{"/": true}
 	for _, m := range d.shown {
@@ -46,14 +45,14 @@ func (d *Executor) writeTree(ctx context.Context, w io.Writer) error {
 		}
 		made[m.Target] = true
 	}
-	if err := parents(t, inside.Path, made); err != nil {
+	if err := parents(t, program, made); err != nil {
 		return err
 	}
 	info, err := os.Stat(d.helper)
 	if err != nil {
 		return err
 	}
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: inside.Path[1:], Mode: 0o755, Size: info.Size()}
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: program[1:], Mode: 0o755, Size: info.Size()}
 	if err := t.WriteHeader(h); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (d *Executor) Exec(ctx context.Context, c executor.Command, stdout, stderr 
 		if removed.begun || attempt == containers {
 			return exit, err
 		}
-		d.spec.Progress(fmt.Sprintf("container %s was removed; another is started", b.name))
+		d.spec.Progress(fmt.Sprintf("container %s %s; another is started", b.name, removed.what()))
 	}
 }
 
@@ -85,15 +85,13 @@ const unanswered = 15 * time.Second
 
 func (c *call) run(ctx context.Context, cmd executor.Command, stdout, stderr io.Writer) (executor.Exit, error) {
 	how := container.ExecOptions{
-		Cmd:         []string{inside.Path, inside.Word, "exec"},
+		Cmd:         []string{c.box.program, inside.Word, "exec"},
 		AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		User: c.d.user, WorkingDir: "/",
 	}
 	made, err := c.d.engine.ContainerExecCreate(ctx, c.box.id, how)
 	if err != nil && strings.Contains(err.Error(), "is not running") {
-		// An earlier command killed everything it could, the container's own
-		// process too, or the engine was restarted. The files are still there.
-		if err = c.d.engine.ContainerStart(ctx, c.box.id, container.StartOptions{}); err == nil {
+		if err = c.d.again(ctx, c.box); err == nil {
 			made, err = c.d.engine.ContainerExecCreate(ctx, c.box.id, how)
 		}
 	}
@@ -260,6 +258,9 @@ func (c *call) settle(ctx context.Context) {
 func (c *call) gone(ctx context.Context, err error, begun bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if removed := (*removedError)(nil); errors.As(err, &removed) {
+		return removed
 	}
 	info, look := c.d.engine.ContainerInspect(ctx, c.box.id)
 	if errdefs.IsNotFound(look) || look == nil && beingRemoved(info) {

@@ -38,6 +38,18 @@ func (d *Executor) resolve(ctx context.Context) (string, error) {
 
 var errNoImage = errors.New(`no image to run in: name one with (ci.image "…"), or add .quire/Dockerfile, or set image in [executor]`)
 
+// had is an image that a container is to be of.
+func (d *Executor) had(ctx context.Context, name string) (image.InspectResponse, error) {
+	if name != d.built {
+		return d.need(ctx, name)
+	}
+	info, err := d.engine.ImageInspect(ctx, name)
+	if err != nil {
+		return info, fmt.Errorf("the image of .quire/Dockerfile: %s", oneLine(err))
+	}
+	return info, nil
+}
+
 // need makes sure that the engine has an image of that name, pulling it if it
 // does not. A name it must be: by the beginning of an id everything on the
 // engine could be had, the images of other repositories too.

@@ -11,14 +11,22 @@ import (
 // that was killed it cannot be started again, and its files are gone.
 type removedError struct {
 	name  string
-	begun bool // the command may have done something
+	begun bool   // the command may have done something
+	why   string // quire gives it up itself; "" somebody has removed it
+}
+
+func (e *removedError) what() string {
+	if e.why != "" {
+		return e.why
+	}
+	return "was removed"
 }
 
 func (e *removedError) Error() string {
 	if e.begun {
 		return fmt.Sprintf("container %s has stopped while the command ran: it was removed", e.name)
 	}
-	return fmt.Sprintf("container %s was removed before the command began", e.name)
+	return fmt.Sprintf("container %s %s before the command began", e.name, e.what())
 }
 
 // beingRemoved: the engine lists a container until its files are deleted, and

@@ -35,9 +35,6 @@ import (
 	"quire/internal/executor/procs"
 )
 
-// Path is where containers have the program.
-const Path = "/.quire/inside"
-
 // Home is the home directory of a user whom the image does not know: one that
 // anybody may write to.
 const Home = "/tmp"
