@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"quire/internal/event"
 	"quire/internal/gitrepo"
@@ -44,13 +46,24 @@ func (w *world) makeTag(ctx context.Context, name, commit string) (oid string, e
 	}
 	oid, _, err = w.repo.CreateTag(ctx, name, c.OID, w.tagEnvironment(own))
 	if err == nil {
-		return oid, nil
+		if !before {
+			err = w.reportTag(event.Update{Old: u.Old, New: oid, Ref: ref})
+		}
+		return oid, err
 	}
 	if _, after, lookErr := w.repo.ResolveRef(ref); lookErr == nil && !before && !after {
 		// Refused: there is no tip to be known.
 		err = errors.Join(err, w.store.NoteTip(context.WithoutCancel(ctx), w.run.GitDir, ref, ""))
 	}
 	return "", w.redactedTag(err)
+}
+
+// reportTag puts a tag that the run has made into the spool, as what it is, the
+// run's own: the mirrors of the configuration get it, and nothing runs.
+func (w *world) reportTag(u event.Update) error {
+	now := time.Now()
+	return spool.Dir(w.cfg.StateDir).Write(event.Push{ID: event.NewID(now), At: now, GitDir: w.run.GitDir,
+		Pusher: fmt.Sprintf("run %d", w.run.Number), MadeBy: w.run.ID, Unwatched: true, Updates: []event.Update{u}})
 }
 
 // redactedTag takes secrets out of what hooks said.

@@ -17,8 +17,8 @@ import (
 
 // setAside takes a push out of the way that workers died over: it is recorded as
 // a push without runs (else its refs would be found to have moved, and be taken
-// for another push), its pusher is told, and its file is kept where `quire retry`
-// finds it.
+// for another push) and owed to the mirrors, which git alone serves; its pusher is
+// told, and its file is kept where `quire retry` finds it.
 func (w *worker) setAside(ctx context.Context, p event.Push, deaths int) error {
 	why := fmt.Sprintf("%d workers died while they read what was pushed", deaths)
 	w.Log.Error("a push is set aside", "push", p.ID, "repository", p.GitDir, "reason", why, "again", "quire retry "+p.ID)
@@ -39,6 +39,9 @@ func (w *worker) setAside(ctx context.Context, p event.Push, deaths int) error {
 		taken.Notes = append(taken.Notes, note)
 	}
 	if err := w.answer(taken, runlog.Taken{Push: p.ID}); err != nil {
+		return err
+	}
+	if err := w.mirrors.Owe(ctx, p); err != nil {
 		return err
 	}
 	return w.spool.SetAside(p.ID, why)
