@@ -31,8 +31,9 @@ const (
 
 // command runs a secret's command. Its standard output is the value and is
 // shown to nobody; its standard error is shown, redacted, whether it failed or
-// not. It runs in a process group of its own, which is killed when the command
-// is over in any way, so that nothing it started keeps the value.
+// not. It runs in a session of its own: its process group is killed when the
+// command is over in any way, so that nothing it started keeps the value, and it has
+// no terminal that it could type into.
 func (s source) command(ctx context.Context, d config.Secret) (fetched, error) {
 	name := commandName(d.Command)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, errCommandLimit)
@@ -46,7 +47,7 @@ func (s source) command(ctx context.Context, d config.Secret) (fetched, error) {
 		cmd.Dir = filepath.Dir(s.cfg.Path)
 	}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.WaitDelay = time.Second // for who left the group and kept the pipe
 	err := runGroup(ctx, cmd)
 	value := TrimNewline(string(stdout.kept))
