@@ -80,7 +80,7 @@ func checkRepository() (string, runner.Runner, error) {
 	case who.Off:
 		return "", who, fmt.Errorf("quire was uninstalled from %s, whose hook stays for other repositories", gitDir)
 	case who.Ignored != "":
-		return "", who, fmt.Errorf("%s, so it does not count", who.Ignored)
+		return "", who, who.Settled(gitDir)
 	}
 	for _, dir := range []string{"objects", "refs"} {
 		if dir = filepath.Join(gitDir, dir); syscall.Access(dir, 2 /* W_OK */) != nil {

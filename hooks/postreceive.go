@@ -177,7 +177,10 @@ func (r *reception) prepare() (spool.Dir, bool) {
 	gitDir, err := repository(os.Getenv("GIT_DIR"))
 	if err == nil {
 		r.push.GitDir = gitDir
-		if r.runner, err = runner.Of(gitDir); err != nil {
+		if r.runner, err = runner.Of(gitDir); err == nil {
+			err = r.runner.Settled(gitDir)
+		}
+		if err != nil {
 			err = errors.New("quire has not recorded this push, and nothing runs for it: " + err.Error())
 		}
 	}

@@ -40,7 +40,7 @@ func (r *reception) announce() error {
 		return err
 	}
 	r.push.GitDir = gitDir
-	if r.runner, err = runner.Of(gitDir); err != nil || r.runner.Off || !r.own() {
+	if r.runner, err = runner.Of(gitDir); err != nil || r.runner.Off || r.runner.Ignored != "" || !r.own() {
 		return nil // post-receive tells; of a push by another user the runner learns when it is over
 	}
 	r.conf, r.faulty = settings(r.runner)

@@ -122,7 +122,7 @@ func (e *exam) byRunner(repos []string) (mine subject, others []subject) {
 			e.bad("runner", "", "%v", err)
 			continue
 		case who.Ignored != "":
-			e.bad("runner", "as root or the owner: quire install "+repo.GitDir, "%s: it does not count", who.Ignored)
+			e.bad("runner", "as root or the owner: quire install "+repo.GitDir, "%s, so nothing says who runs its pipelines", who.Ignored)
 		}
 		if who.UID == e.me.UID && (who.Config == usual || who.Config == "" || os.Getenv("QUIRE_CONFIG") != "") {
 			mine.repos = append(mine.repos, repo.GitDir)

@@ -141,7 +141,7 @@ func (in *installer) record(repo install.Repo, who *runner.Runner) error {
 	if err != nil {
 		return err
 	}
-	who.Config, who.StateDir = place.Config, place.StateDir
+	who.Config, who.StateDir, who.Repository = place.Config, place.StateDir, repo.GitDir
 	was, err := runner.Of(repo.GitDir)
 	switch {
 	case in.me.UID == 0:

@@ -13,9 +13,10 @@ import (
 
 // WriteRunner writes down who runs a repository's pipelines. The file belongs to
 // who calls it: root's is believed in every repository, others' only in their
-// own. Everything goes by the open directory and new names, since members of a
+// own. gitDir has its links resolved (Find): the record counts there alone. Everything goes by the open directory and new names, since members of a
 // shared repository's group can put links into it.
 func WriteRunner(gitDir string, who runner.Runner) error {
+	who.Repository = gitDir
 	text, err := who.Text()
 	if err == nil {
 		err = writeIn(gitDir, runner.File, text)

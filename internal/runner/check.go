@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-// OtherError is the error of a repository whose runner is another user: this
+// OtherError is the error of a repository whose runner is another user, or in
+// doubt: this
 // process takes no push of it, runs none of its pipelines, and pushes none of
 // its mirrors.
 type OtherError struct {
@@ -16,6 +17,9 @@ type OtherError struct {
 }
 
 func (e *OtherError) Error() string {
+	if err := e.Runner.Settled(e.GitDir); err != nil {
+		return err.Error()
+	}
 	return fmt.Sprintf("the pipelines of %s are run by %s, not by user %d; quire install --runner changes that", e.GitDir, e.Runner.Who(), os.Geteuid())
 }
 
@@ -28,7 +32,7 @@ func Check(gitDir string) error {
 		return nil
 	case err != nil:
 		return err
-	case r.UID != os.Geteuid():
+	case r.UID != os.Geteuid() || r.Ignored != "":
 		return &OtherError{GitDir: gitDir, Runner: r}
 	}
 	return nil

@@ -22,6 +22,7 @@ func parse(text string) (Runner, error) {
 		Socket   string `toml:"socket"`
 		Reason   string `toml:"reason"`
 		Off      bool   `toml:"off"`
+		Repo     string `toml:"repository"`
 	}
 	if _, err := toml.Decode(text, &file); err != nil {
 		var pe toml.ParseError
@@ -33,13 +34,13 @@ func parse(text string) (Runner, error) {
 	if file.UID == nil || *file.UID < 0 {
 		return Runner{}, errors.New("no uid says who the runner is")
 	}
-	for _, p := range [][2]string{{"config", file.Config}, {"state_dir", file.StateDir}, {"socket", file.Socket}} {
+	for _, p := range [][2]string{{"config", file.Config}, {"state_dir", file.StateDir}, {"socket", file.Socket}, {"repository", file.Repo}} {
 		if p[1] != "" && !filepath.IsAbs(p[1]) {
 			return Runner{}, fmt.Errorf("%s must be an absolute path, not %q", p[0], p[1])
 		}
 	}
 	return Runner{Name: file.Runner, UID: *file.UID, Config: file.Config, StateDir: file.StateDir, Socket: file.Socket,
-		Reason: file.Reason, Off: file.Off, Recorded: true}, nil
+		Reason: file.Reason, Off: file.Off, Repository: file.Repo, Recorded: true}, nil
 }
 
 // Text is the record as a file. It fails for what TOML cannot hold on a line.
@@ -60,6 +61,7 @@ func (r Runner) Text() ([]byte, error) {
 	}
 	text("runner", r.Name, "name, for people")
 	b.WriteString(fmt.Sprintf("%-36s # who that is\n", "uid = "+strconv.Itoa(r.UID)))
+	text("repository", r.Repository, "the only one that this counts in")
 	text("config", r.Config, "")
 	text("state_dir", r.StateDir, "")
 	text("socket", r.Socket, "where pushes of other users are handed over")

@@ -8,6 +8,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,11 +42,17 @@ type Runner struct {
 	Reason   string // why root is the runner of another user's repository
 	Off      bool   // the repository was uninstalled, and a hook that it shares with others is still called
 
+	// Repository is the path, links resolved, of the repository that the record is
+	// for; "" in records of earlier versions. Whoever may write to two repositories
+	// can move a record from one to the other, and its owner stays.
+	Repository string
+
 	// Recorded is false if there is no record that counts. Then the runner is
 	// the owner of the repository's directory, and only UID is known.
 	Recorded bool
-	// Ignored says why a quire.toml that is there does not count; "" if it does,
-	// or if there is none.
+	// Ignored says why no record counts where one is or should be: who runs the
+	// pipelines is in doubt then, and nothing may run. It is "" if the record counts,
+	// and if there is none in a directory that nobody but its owner may write to.
 	Ignored string
 }
 
@@ -66,11 +73,23 @@ func Of(gitDir string) (Runner, error) {
 	switch err {
 	case nil:
 	case syscall.ENOENT:
+		// Who may write here may have taken the record away, so that the owner's
+		// next push runs as the owner. With access control lists the group's bits
+		// are their mask (acl(5)), so they are seen here too.
+		if dir.Mode().Perm()&0o022 != 0 {
+			r.Ignored = fmt.Sprintf("%s is missing, and others than the owner may write to the directory (mode %04o)", path, dir.Mode().Perm())
+		}
 		return r, nil
 	case syscall.ELOOP:
 		r.Ignored = path + " is a symbolic link"
 		return r, nil
 	default:
+		// One that this user may not read is somebody's in most cases who has no say.
+		if st, lerr := os.Lstat(path); lerr == nil {
+			if r.Ignored = distrusted(path, st, r.UID); r.Ignored != "" {
+				return r, nil
+			}
+		}
 		return r, fmt.Errorf("find the repository's runner: %w", &os.PathError{Op: "open", Path: path, Err: err})
 	}
 	f := os.NewFile(uintptr(fd), path)
@@ -90,7 +109,14 @@ func Of(gitDir string) (Runner, error) {
 	if err != nil {
 		return r, fmt.Errorf("find the repository's runner: %s: %w; run quire install again", path, err)
 	}
-	if why := overreaches(rec, ownerOf(st), r.UID); why != "" {
+	why, err := elsewhere(rec, gitDir, ownerOf(st), r.UID)
+	if err != nil {
+		return r, fmt.Errorf("find the repository's runner: %w", err)
+	}
+	if why == "" {
+		why = overreaches(rec, ownerOf(st), r.UID)
+	}
+	if why != "" {
 		r.Ignored = path + " " + why
 		return r, nil
 	}
@@ -119,6 +145,27 @@ func distrusted(path string, st os.FileInfo, dirOwner int) string {
 	return ""
 }
 
+// elsewhere says that a record was not written for the repository at gitDir.
+func elsewhere(r Runner, gitDir string, fileOwner, dirOwner int) (string, error) {
+	if r.Repository == "" {
+		if fileOwner == dirOwner {
+			return "", nil // of an earlier version, and gives nobody more than the owner has
+		}
+		return "does not say which repository it is for, as earlier versions wrote it", nil
+	}
+	real, err := filepath.Abs(gitDir)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		return "", err
+	}
+	if r.Repository != real {
+		return fmt.Sprintf("is the record of %q, not of this repository", r.Repository), nil
+	}
+	return "", nil
+}
+
 // overreaches says what a record asks for that its owner cannot give.
 func overreaches(r Runner, fileOwner, dirOwner int) string {
 	switch {
@@ -135,6 +182,16 @@ func ownerOf(st os.FileInfo) int {
 		return int(sys.Uid)
 	}
 	return -1
+}
+
+// Settled is the error of a repository whose runner is in doubt; see Ignored. Who
+// takes the owner for the runner then could run other people's code as the wrong
+// user.
+func (r Runner) Settled(gitDir string) error {
+	if r.Ignored == "" {
+		return nil
+	}
+	return errors.New(r.Ignored + ", so nothing says who runs the pipelines of " + gitDir + "; as root or the owner: quire install " + gitDir)
 }
 
 // Who is the runner as a sentence names it.

@@ -1,10 +1,14 @@
 package runner
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -57,7 +61,7 @@ func TestARecordIsReadBackAsItWasWritten(t *testing.T) {
 	dir := repository(t)
 	st, _ := os.Stat(dir)
 	want := Runner{Name: `odd "name" \`, UID: ownerOf(st), Config: "/etc/quire/ö x.toml", StateDir: "/var/lib/quire-www-data",
-		Socket: "/run/quire/git.sock", Reason: "because # of this", Off: true, Recorded: true}
+		Socket: "/run/quire/git.sock", Reason: "because # of this", Off: true, Repository: real(t, dir), Recorded: true}
 	text, err := want.Text()
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +83,7 @@ func TestOnlyRootAndTheOwnerHaveASay(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to make other users' files")
 	}
-	const whole = "runner = \"somebody\"\nuid = %\nreason = \"$\"\n"
+	const whole = "runner = \"somebody\"\nuid = %\nreason = \"$\"\nrepository = \"@\"\n"
 	for _, c := range []struct {
 		name            string
 		fileOwner, uid  int
@@ -102,7 +106,7 @@ func TestOnlyRootAndTheOwnerHaveASay(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := repository(t)
-			text := strings.NewReplacer("%", strconv.Itoa(c.uid), "$", c.reason).Replace(whole)
+			text := strings.NewReplacer("%", strconv.Itoa(c.uid), "$", c.reason, "@", real(t, dir)).Replace(whole)
 			write(t, dir, text, c.fileOwner, c.mode)
 			r, err := Of(dir)
 			if err != nil {
@@ -118,6 +122,126 @@ func TestOnlyRootAndTheOwnerHaveASay(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		})
+	}
+}
+
+// real is a path with its links resolved.
+func real(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Who may write to two repositories can move the record of one to the other, and
+// who owns one can move it, or have a link lead to another.
+func TestARecordCountsInItsRepositoryAlone(t *testing.T) {
+	dir, other := repository(t), repository(t)
+	st, _ := os.Stat(dir)
+	uid := ownerOf(st)
+	record := fmt.Sprintf("uid = %d\nrepository = %q\n", uid, real(t, dir))
+	fileOwners := []int{uid}
+	if os.Geteuid() == 0 {
+		fileOwners = append(fileOwners, 0)
+	}
+	for _, fileOwner := range fileOwners {
+		path := write(t, dir, record, fileOwner, 0o644)
+		link := filepath.Join(t.TempDir(), "link")
+		if err := os.Symlink(dir, link); err != nil {
+			t.Fatal(err)
+		}
+		for _, by := range []string{dir, link} {
+			if r, err := Of(by); err != nil || !r.Recorded || r.Ignored != "" {
+				t.Errorf("by %s: %+v, %v", by, r, err)
+			}
+		}
+		if err := os.Rename(path, filepath.Join(other, File)); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Of(other)
+		if err != nil || r.Recorded || !strings.Contains(r.Ignored, "is the record of") || r.Settled(other) == nil || Check(other) == nil {
+			t.Errorf("moved: %+v, %v", r, err)
+		}
+		// The old path leads to the other repository now.
+		if err := os.Rename(dir, dir+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(other, dir); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := Of(dir); err != nil || r.Recorded {
+			t.Errorf("through a link: %+v, %v", r, err)
+		}
+		if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestARecordOfAnEarlierVersionCountsIfItIsTheOwners(t *testing.T) {
+	dir := repository(t)
+	st, _ := os.Stat(dir)
+	record := "uid = " + strconv.Itoa(ownerOf(st)) + "\n"
+	write(t, dir, record, ownerOf(st), 0o644)
+	if r, err := Of(dir); err != nil || !r.Recorded {
+		t.Errorf("the owner's: %+v, %v", r, err)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	chown(t, filepath.Join(dir, File), 0)
+	if r, err := Of(dir); err != nil || r.Recorded || !strings.Contains(r.Ignored, "which repository") {
+		t.Errorf("root's: %+v, %v", r, err)
+	}
+}
+
+// Who may write to the directory can take the record away.
+func TestAMissingRecordIsMissedWhereOthersMayWrite(t *testing.T) {
+	for _, mode := range []os.FileMode{0o775, 0o757, 0o770, os.ModeSetgid | 0o775} {
+		dir := repository(t)
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Of(dir)
+		if err != nil || r.Recorded || !strings.Contains(r.Ignored, "is missing") || r.Settled(dir) == nil {
+			t.Errorf("mode %v: %+v, %v", mode, r, err)
+		}
+		var other *OtherError
+		if err := Check(dir); !errors.As(err, &other) || !strings.Contains(err.Error(), "quire install") {
+			t.Errorf("mode %v: Check: %v", mode, err)
+		}
+	}
+}
+
+// A file that its owner closed to others is no reason to call the repository
+// unreadable: what counts is whose it is.
+func TestAStrangersClosedFileDoesNotCount(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make other users' files")
+	}
+	dir := repository(t)
+	write(t, dir, "uid = 1\n", stranger, 0o600)
+	for at := dir; at != "/" && at != os.TempDir(); at = filepath.Dir(at) {
+		if err := os.Chmod(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var r Runner
+	var err error
+	var as sync.WaitGroup
+	as.Go(func() {
+		runtime.LockOSThread() // not unlocked: the thread ends with the goroutine, and its user with it
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), owner, ^uintptr(0)); errno != 0 {
+			err = errno
+			return
+		}
+		r, err = Of(dir)
+	})
+	as.Wait()
+	if err != nil || r.Recorded || !strings.Contains(r.Ignored, "neither root nor") {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 
