@@ -18,7 +18,7 @@ import (
 // equal ones once.
 func escapes(text string, all bool) []string {
 	var out []string
-	for _, dialects := range []func(string) (common, rare []string){urlEscapes, jsonEscapes, mailEscapes, shellEscapes, goEscapes, xmlEscapes, doubledQuotes} {
+	for _, dialects := range []func(string) (common, rare []string){urlEscapes, jsonEscapes, mailEscapes, shellEscapes, goEscapes, xmlEscapes, doubledQuotes, displayEscapes} {
 		list, rare := dialects(text)
 		if all {
 			list = append(list, rare...)
@@ -219,6 +219,63 @@ func ansiC(text string, utf8Locale bool) string {
 			}
 		}
 		i += n
+	}
+	return b.String()
+}
+
+// displayEscapes is text as programs show what cannot be printed: git its paths (core.quotePath)
+// and ls -Q, ls -b, sed's l, all as C strings do with differences; cat -v, with and without tabs.
+func displayEscapes(text string) (common, rare []string) {
+	return nil, []string{
+		cEscape(text, `"\`), cEscape(text, `\`), cEscape(text, ` \`),
+		caretEscape(text, "\t\n"), caretEscape(text, "\n"),
+	}
+}
+
+// cEscape puts a backslash before the characters of special, and writes what is no
+// printable ASCII as C does, bytes in octal.
+func cEscape(text, special string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		switch short := strings.IndexByte("\a\b\f\n\r\t\v", c); {
+		case short >= 0:
+			b.WriteByte('\\')
+			b.WriteByte("abfnrtv"[short])
+		case strings.IndexByte(special, c) >= 0:
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < 0x20 || c >= 0x7f:
+			fmt.Fprintf(&b, `\%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// caretEscape writes control characters but those of keep as ^X, and bytes above ASCII
+// as M- and what is left of them without the highest bit.
+func caretEscape(text, keep string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		if c >= 0x80 {
+			b.WriteString("M-")
+			c -= 0x80
+		} else if strings.IndexByte(keep, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		switch {
+		case c < 0x20:
+			b.WriteByte('^')
+			b.WriteByte(c + 0x40)
+		case c == 0x7f:
+			b.WriteString("^?")
+		default:
+			b.WriteByte(c)
+		}
 	}
 	return b.String()
 }
