@@ -108,10 +108,11 @@ func (k *Keeper) auditsDue(ctx context.Context) ([]store.MirrorTarget, error) {
 	if k.Audit < 0 {
 		return nil, nil
 	}
-	before := k.engine.now().Add(-k.Audit)
-	list, err := k.engine.store.UnseenTargets(ctx, k.engine.now().Add(-k.Audit/24))
+	now := k.engine.now()
+	before := now.Add(-k.Audit)
+	list, err := k.engine.store.UnseenTargets(ctx, now.Add(-k.Audit/24), now)
 	return slices.DeleteFunc(list, func(t store.MirrorTarget) bool {
-		if t.Looked.After(before) && !Class(t.LookClass).Transient() || retired(t, k.Orders) != "" {
+		if t.Looked.After(before) && !t.Looked.After(now) && !Class(t.LookClass).Transient() || retired(t, k.Orders) != "" {
 			return true
 		}
 		return !ordered(k.Orders, t.GitDir, t.URL) && (t.Auth == unrecorded || t.Added.After(before))

@@ -62,6 +62,15 @@ func TestDeliveries(t *testing.T) {
 	if err != nil || len(due) != 0 || !next.Equal(now.Add(time.Minute)) {
 		t.Errorf("due %+v, %v, %v", due, next, err)
 	}
+	// The clock was years ahead when it failed, and is right again: it is due.
+	d.NextAt = now.AddDate(5, 0, 0)
+	if err := s.Settle(ctx, []Delivery{d}); err != nil {
+		t.Fatal(err)
+	}
+	due, next, err = s.DueTargets(ctx, now)
+	if err != nil || len(due) != 1 || !next.IsZero() {
+		t.Errorf("due after the clock was ahead: %+v, %v, %v", due, next, err)
+	}
 	// Landed, it is owed no more, and its lease stays.
 	d.Put, d.State, d.NextAt, d.Class = "b2", DeliveryLanded, time.Time{}, ""
 	if err := s.Settle(ctx, []Delivery{d}); err != nil {
@@ -95,7 +104,7 @@ func TestDeliveries(t *testing.T) {
 		t.Errorf("target %+v", l)
 	}
 	for at, want := range map[time.Duration]int{59 * time.Minute: 0, time.Hour: 1} {
-		if list, err := s.UnseenTargets(ctx, now.Add(at)); err != nil || len(list) != want {
+		if list, err := s.UnseenTargets(ctx, now.Add(at), now.Add(2*time.Hour)); err != nil || len(list) != want {
 			t.Errorf("unseen since %s: %+v, %v", at, list, err)
 		}
 	}
@@ -124,5 +133,21 @@ func TestSettleLeavesOthersTheirDisk(t *testing.T) {
 		if err := s.db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&level); err != nil || level != 2 {
 			t.Errorf("synchronous is %d, %v; want 2, FULL", level, err)
 		}
+	}
+}
+
+// A look that was made while the clock was years ahead counts for none.
+func TestALookInTheFutureIsNone(t *testing.T) {
+	ctx := t.Context()
+	s := openTemp(t)
+	target := MirrorTarget{GitDir: "/r.git", URL: "https://h/r", Name: "h", RetryFor: time.Hour}
+	if err := s.Owe(ctx, target, []Delivery{{Ref: "refs/heads/main", Want: "a1", Seq: "1"}}, clock, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Seen(ctx, target.GitDir, target.URL, clock.AddDate(5, 0, 0), "", masked.Text{}); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.UnseenTargets(ctx, clock.Add(-time.Hour), clock); err != nil || len(list) != 1 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

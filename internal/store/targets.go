@@ -101,6 +101,10 @@ func (s *Store) DueTargets(ctx context.Context, now time.Time) (due []DueTarget,
 	return due, next, nil
 }
 
+// longestWait is beyond every wait that is recorded. A turn later than that was
+// set while the clock was ahead: it has come.
+const longestWait = 48 * time.Hour
+
 // due runs a query for targets (repository, URL, on whose behalf) with the time of their next
 // turn, the earliest first, and cuts the answer at now.
 func (s *Store) due(ctx context.Context, query string, now time.Time) (due [][3]string, next time.Time, err error) {
@@ -115,8 +119,11 @@ func (s *Store) due(ctx context.Context, query string, now time.Time) (due [][3]
 		if err := rows.Scan(&key[0], &key[1], &key[2], &first); err != nil {
 			return nil, next, err
 		}
-		if first > nanos(now) {
-			return due, fromNanos(first), nil
+		if first > nanos(now) && first <= nanos(now.Add(longestWait)) {
+			if next.IsZero() {
+				next = fromNanos(first)
+			}
+			continue
 		}
 		due = append(due, key)
 	}
@@ -129,9 +136,10 @@ func (s *Store) Targets(ctx context.Context, gitDir, url string) ([]MirrorTarget
 	return s.targets(ctx, "(?1 = '' OR git_dir = ?1) AND (?2 = '' OR url = ?2)", gitDir, url)
 }
 
-// UnseenTargets lists the targets that nobody has looked at since a time.
-func (s *Store) UnseenTargets(ctx context.Context, since time.Time) ([]MirrorTarget, error) {
-	return s.targets(ctx, "looked <= ?", nanos(since))
+// UnseenTargets lists the targets that nobody has looked at since a time. A look
+// in the future was made while the clock was ahead, and counts for none.
+func (s *Store) UnseenTargets(ctx context.Context, since, now time.Time) ([]MirrorTarget, error) {
+	return s.targets(ctx, "looked <= ? OR looked > ?", nanos(since), nanos(now))
 }
 
 func (s *Store) targets(ctx context.Context, where string, args ...any) ([]MirrorTarget, error) {
