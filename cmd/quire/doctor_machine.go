@@ -72,6 +72,7 @@ func (e *exam) spool(cfg *config.Config) {
 			e.bad("spool", "move them to "+s.New()+", or delete them", "%d pushes wait in %s, the default state directory, where no worker of this configuration looks", len(lost), spool.Dir(other).New())
 		}
 	}
+	e.parked(s)
 	aside, err := s.Aside()
 	if err != nil {
 		e.bad("spool", "", "%v", err)
@@ -90,6 +91,20 @@ func (e *exam) spool(cfg *config.Config) {
 		return
 	}
 	e.ok("spool", "%d pushes wait", len(waiting))
+}
+
+// parked tells of pushes that wait for their repositories.
+func (e *exam) parked(s spool.Dir) {
+	names, err := s.Parked()
+	if err != nil {
+		e.bad("spool", "", "%v", err)
+	}
+	for _, name := range names {
+		if p, err := s.ReadParked(name); err == nil {
+			e.warn("spool", "mount or rename it back; or delete "+filepath.Join(s.Root(), "absent", name),
+				"push %s waits for its repository %s, which is not there; it waits until %s", name, p.GitDir, p.At.Add(worker.AbsentLimit).Format(time.DateOnly))
+		}
+	}
 }
 
 func (e *exam) worker(cfg *config.Config) {

@@ -26,8 +26,8 @@ import (
 // Dir is a state directory seen as the owner of a spool.
 type Dir string
 
-// Root is the spool's directory. Its parts are tmp, new, intent, own, bad and
-// aside.
+// Root is the spool's directory. Its parts are tmp, new, intent, own, bad,
+// aside and absent.
 func (d Dir) Root() string { return filepath.Join(string(d), "spool") }
 
 // New is the directory of waiting pushes, for those who watch it.
@@ -38,7 +38,7 @@ func (d Dir) part(part, name string) string { return filepath.Join(d.Root(), par
 // Make creates the spool's directories, for the owner only, where they are
 // missing. Writing does it too.
 func (d Dir) Make() error {
-	for _, part := range []string{"tmp", "new", "intent", "bad", "aside"} {
+	for _, part := range []string{"tmp", "new", "intent", "bad", "aside", "absent"} {
 		if err := os.MkdirAll(d.part(part, ""), 0o700); err != nil {
 			return fmt.Errorf("make the spool: %w", err)
 		}

@@ -38,6 +38,9 @@ func (w *worker) settleIntents(ctx context.Context) (found bool) {
 func (w *worker) settleIntent(ctx context.Context, p event.Push) (bool, error) {
 	repo, err := gitrepo.Open(ctx, p.GitDir)
 	if err != nil {
+		if awaited(p) {
+			return false, nil
+		}
 		if gitrepo.Gone(p.GitDir) {
 			return false, w.spool.Forget(p.ID)
 		}

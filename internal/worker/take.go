@@ -19,6 +19,7 @@ import (
 // be taken now holds back the later ones of its repository: taken after them, it
 // would end their runs as those of older pushes.
 func (w *worker) take(ctx context.Context) {
+	w.returnParked()
 	names, err := w.spool.List()
 	if err != nil {
 		w.tell("read the spool", err)
@@ -88,6 +89,9 @@ func (w *worker) takeOne(ctx context.Context, name string) error {
 		return w.spool.Bad(name, err.Error())
 	} else if err != nil {
 		return err
+	}
+	if awaited(p) {
+		return w.park(p)
 	}
 	letPushEnd(p)
 	deaths := w.attempts.deaths(workPush, p.ID)

@@ -190,6 +190,7 @@ type worker struct {
 	undecided  bool               // a ref has moved, and its push may still be reported
 	collected  map[string]bool    // repositories whose old runs were removed
 
+	returnedAt  time.Time // when parked pushes were looked at
 	collectedAt time.Time // when collected was last emptied
 }
 
