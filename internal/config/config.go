@@ -110,11 +110,13 @@ type Cache struct {
 
 // Executor says where commands run.
 type Executor struct {
-	Default string         `toml:"default"` // host, bwrap, docker
-	Image   string         `toml:"image"`   // docker: if the pipeline names none
-	Network string         `toml:"network"` // docker: network name; "none" cuts it off; bwrap: "none" or "host"
-	Rootfs  string         `toml:"rootfs"`  // bwrap: another root than the host's
-	For     []ExecutorRule `toml:"for"`     // the first rule that matches the repository wins
+	Default string `toml:"default"` // host, bwrap, docker
+	Image   string `toml:"image"`   // docker: if the pipeline names none
+	Network string `toml:"network"` // docker: network name; "none" cuts it off; bwrap: "none" or "host"
+	Rootfs  string `toml:"rootfs"`  // bwrap: another root than the host's
+	// AllowImages: docker: patterns of the images that pipelines may name.
+	AllowImages []string       `toml:"allow_images"`
+	For         []ExecutorRule `toml:"for"` // the first rule that matches the repository wins
 }
 
 // ExecutorRule chooses an executor for some repositories.

@@ -50,6 +50,9 @@ func TestExample(t *testing.T) {
 	if want.Hook.PusherFrom == nil {
 		got.Hook.PusherFrom = nil
 	}
+	if want.Executor.AllowImages == nil {
+		got.Executor.AllowImages = nil
+	}
 	if want.Network.NoProxy == nil {
 		got.Network.NoProxy = nil
 	}

@@ -76,6 +76,10 @@ type Spec struct {
 	// that .quire/Dockerfile makes, else the configuration's.
 	Image        string
 	DefaultImage string
+	// AllowImages are patterns of the images that pipelines may name, in full and
+	// with * for any characters; nil: all but those of registries that are named
+	// as this machine or in its network.
+	AllowImages []string
 	// Context is .quire without its Fennel, of which the image is built: what was
 	// committed, whatever lies in the workspace. nil: no image is built.
 	Context func(context.Context) ([]ContextFile, error)

@@ -20,7 +20,7 @@ func (s *supervision) specOf(rule config.ExecutorRule) executor.Spec {
 	return executor.Spec{
 		RunID: s.run.ID, GitDir: s.run.GitDir, Workspace: s.workspace, RunDir: string(s.dir), Scratch: s.dir.Scratch(),
 		Checkout: s.local, Kept: filepath.Join(s.cfg.StateDir, "sandbox"),
-		DefaultImage: rule.Image, Network: rule.Network, Rootfs: rule.Rootfs,
+		DefaultImage: rule.Image, AllowImages: s.cfg.Executor.AllowImages, Network: rule.Network, Rootfs: rule.Rootfs,
 		Limits: executor.Limits{CPU: s.cfg.Limits.CPU, Memory: int64(s.cfg.Limits.Memory), PIDs: s.cfg.Limits.PIDs},
 		Grace:  s.cfg.KillGrace.D(),
 		Hidden: hidden(s.cfg, s.run.GitDir),

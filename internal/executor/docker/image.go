@@ -62,6 +62,9 @@ func (d *Executor) need(ctx context.Context, name string) (image.InspectResponse
 	if reference.FamiliarName(ref) == builtHere {
 		return none, fmt.Errorf("image %s: what is built of a Dockerfile is used without being named", name)
 	}
+	if err := d.allowed(name, ref); err != nil {
+		return none, err
+	}
 	info, found, err := d.look(ctx, name, ref)
 	if err == nil && !found {
 		if err := d.pull(ctx, name, ref); err != nil {

@@ -101,6 +101,7 @@ func TestPull(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", dir)
 	spec := executortest.NewSpec(t)
 	var told []string
+	spec.AllowImages = []string{address + "/*"}
 	spec.Image, spec.Progress = name, func(s string) { told = append(told, s) }
 	x, err := docker.New(t.Context(), spec, docker.WithHelper(built.helper))
 	if x != nil || err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "docker login") || strings.Contains(err.Error(), "\n") {
@@ -124,6 +125,7 @@ func TestPull(t *testing.T) {
 	}
 	told = nil
 	spec2 := executortest.NewSpec(t)
+	spec2.AllowImages = spec.AllowImages
 	spec2.Image, spec2.Progress = name, spec.Progress
 	start(t, spec2)
 	if len(told) != 0 {
@@ -146,7 +148,7 @@ func TestImagesThatCannotBeHad(t *testing.T) {
 		foreign + "/image:1":    "s390x",
 	} {
 		spec := executortest.NewSpec(t)
-		spec.Image = name
+		spec.Image, spec.AllowImages = name, []string{"*"}
 		x, err := docker.New(t.Context(), spec, docker.WithHelper(built.helper))
 		if x != nil || err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, %v", name, x, err)
