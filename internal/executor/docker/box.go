@@ -17,6 +17,7 @@ import (
 	"quire/internal/jobfile"
 
 	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 )
@@ -37,16 +38,17 @@ type box struct {
 
 // box gives the container of an image, starting it at the first call.
 func (d *Executor) box(ctx context.Context, image string) (*box, error) {
+	same := oneName(image)
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()
 		return nil, errors.New("the run's containers are gone")
 	}
-	b, found := d.boxes[image]
+	b, found := d.boxes[same]
 	if !found {
 		d.begun++ // and not the number of boxes: the name of one that is being removed is taken
 		b = &box{made: make(chan struct{}), name: fmt.Sprintf("quire-%s-%d", d.spec.RunID, d.begun), program: "/.quire-" + strings.ToLower(rand.Text())}
-		d.boxes[image] = b
+		d.boxes[same] = b
 	}
 	d.mu.Unlock()
 	if !found {
@@ -54,8 +56,8 @@ func (d *Executor) box(ctx context.Context, image string) (*box, error) {
 		close(b.made)
 		if b.err != nil { // the next command may have more luck
 			d.mu.Lock()
-			if d.boxes[image] == b && b.id == "" {
-				delete(d.boxes, image)
+			if d.boxes[same] == b && b.id == "" {
+				delete(d.boxes, same)
 			}
 			d.mu.Unlock()
 		}
@@ -66,6 +68,16 @@ func (d *Executor) box(ctx context.Context, image string) (*box, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// oneName is the same for all ways to write an image's name, so that a run has one
+// container, with one limit, whichever way its jobs write it.
+func oneName(image string) string {
+	ref, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return image
+	}
+	return exact(ref)
 }
 
 // start makes and starts a container. It gives back its id, even with an

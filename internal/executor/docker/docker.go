@@ -38,7 +38,7 @@ type Executor struct {
 	user  string
 
 	mu       sync.Mutex
-	boxes    map[string]*box // by image
+	boxes    map[string]*box // by image, as oneName has it
 	begun    int             // how many containers were begun
 	removed  []*box          // by somebody else
 	services []*service

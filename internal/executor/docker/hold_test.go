@@ -79,6 +79,22 @@ func TestEveryContainerIsHeld(t *testing.T) {
 	}
 }
 
+// Another way to write an image's name is no further container, with a limit of
+// its own.
+func TestAnImageHasOneContainer(t *testing.T) {
+	c := engine(t)
+	spec := executortest.NewSpec(t)
+	x := start(t, spec)
+	for _, name := range []string{"", built.image, "docker.io/" + built.image, "index.docker.io/" + built.image} {
+		if _, err := x.Exec(t.Context(), executor.Command{Argv: []string{"true"}, Env: []string{"PATH=/bin"}, Image: name}, nil, nil); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if names := labelled(t, c, docker.LabelRun+"="+spec.RunID); len(names) != 1 {
+		t.Errorf("one image under several names has %v", names)
+	}
+}
+
 // A pipeline that names a service does not get out of the operator's network.
 func TestServicesInsideTheOperatorsNetwork(t *testing.T) {
 	c := engine(t)

@@ -38,10 +38,11 @@ func beingRemoved(info container.InspectResponse) bool {
 // forget makes the next command of the image get another container. The one that
 // was removed is kept for Close, which sees that it is gone.
 func (d *Executor) forget(image string, b *box) {
+	same := oneName(image)
 	d.mu.Lock()
-	first := !d.closed && d.boxes[image] == b
+	first := !d.closed && d.boxes[same] == b
 	if first {
-		delete(d.boxes, image)
+		delete(d.boxes, same)
 		d.removed = append(d.removed, b)
 	}
 	d.mu.Unlock()
