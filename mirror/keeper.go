@@ -179,6 +179,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	sweep()
+	k.unretire(ctx)
 	for ctx.Err() == nil {
 		next, err := k.round(ctx, &work)
 		if err != nil && ctx.Err() == nil {
@@ -200,6 +201,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-k.wake:
 		case <-t.C:
+			k.unretire(ctx)
 			if err := k.adopt(ctx); err != nil && ctx.Err() == nil {
 				k.Tell(Notice{Err: fmt.Errorf("look for new mirrors: %w", err)})
 			}
@@ -207,6 +209,17 @@ func (k *Keeper) Run(ctx context.Context) error {
 		t.Stop()
 	}
 	return nil
+}
+
+// unretire owes again what repositories owed that are back.
+func (k *Keeper) unretire(ctx context.Context) {
+	found, err := k.engine.unretire(ctx)
+	if err != nil && ctx.Err() == nil {
+		k.Tell(Notice{Err: fmt.Errorf("look for repositories that are back: %w", err)})
+	}
+	if found {
+		k.Wake()
+	}
 }
 
 // adopt makes the targets known, once, that standing orders have of repositories

@@ -9,6 +9,7 @@ import (
 
 	"quire/internal/gitrepo"
 	"quire/internal/runner"
+	"quire/internal/secret/masked"
 	"quire/internal/store"
 )
 
@@ -20,13 +21,40 @@ import (
 func retired(t store.MirrorTarget, orders []Order) (why string) {
 	switch other := otherRunner(t.GitDir); {
 	case gitrepo.Gone(t.GitDir):
-		return "the repository is not there any more"
+		return absent
 	case other != nil:
 		return other.Error()
 	case !t.Asked && !ordered(orders, t.GitDir, t.URL):
 		return unordered
 	}
 	return ""
+}
+
+// absent is why nothing is delivered of a repository that was deleted, renamed, or
+// is not mounted yet. What it owed is owed again when it is back.
+const absent = "the repository is not there any more"
+
+// unretire owes again what was retired because its repository was not there, and
+// is back. It reports whether there was something.
+func (e *Engine) unretire(ctx context.Context) (found bool, err error) {
+	rows, err := e.store.RefusedFor(ctx, string(ClassRetired), absent)
+	if err != nil {
+		return false, err
+	}
+	gone := map[string]bool{}
+	rows = slices.DeleteFunc(rows, func(d store.Delivery) bool {
+		is, known := gone[d.GitDir]
+		if !known {
+			is = gitrepo.Gone(d.GitDir)
+			gone[d.GitDir] = is
+		}
+		return is
+	})
+	for i := range rows {
+		d := &rows[i]
+		d.State, d.Class, d.Error, d.At, d.NextAt = store.DeliveryWaiting, "", masked.Text{}, e.now(), e.now()
+	}
+	return len(rows) > 0, e.store.Settle(ctx, rows)
 }
 
 // otherRunner is the error of a repository whose mirrors another user's worker

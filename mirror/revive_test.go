@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -188,4 +189,44 @@ func TestNewOrderIsSeenToAtOnce(t *testing.T) {
 	if status, err := w.engine.Status(ctx, "", []Order{w.order()}); err != nil || len(status) != 1 || status[0].Drift() || status[0].New {
 		t.Errorf("after: %+v, %v", status, err)
 	}
+}
+
+// A repository that was away for a moment (not mounted yet, renamed) owes again what
+// it owed.
+func TestARepositoryThatIsBackOwesAgain(t *testing.T) {
+	w := newWorld(t)
+	one := w.commit("refs/heads/main", "one")
+	first := NewKeeper(w.engine, KeeperOptions{Orders: []Order{w.order()}})
+	if err := first.Owe(context.Background(), w.event(event.Update{Old: zero, New: one, Ref: "refs/heads/main"})); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(w.src, w.src+".away"); err != nil {
+		t.Fatal(err)
+	}
+	due, _, err := first.due(context.Background())
+	if err != nil || len(due) != 1 {
+		t.Fatalf("due %+v, %v", due, err)
+	}
+	if err := first.deliver(context.Background(), due[0]); err != nil {
+		t.Fatal(err)
+	}
+	if d := w.row("refs/heads/main"); d.State != store.DeliveryRefused || Class(d.Class) != ClassRetired {
+		t.Errorf("ledger %+v", d)
+	}
+	if found, err := w.engine.unretire(context.Background()); found || err != nil {
+		t.Errorf("owed again while it is away: %v, %v", found, err)
+	}
+	if err := os.Rename(w.src+".away", w.src); err != nil {
+		t.Fatal(err)
+	}
+	_, told := w.keeping(w.order())
+	for n := range told {
+		if n.Err != nil {
+			t.Fatal(n.Err)
+		}
+		if n.Report.OK() && len(n.Report.Landed()) == 1 {
+			break
+		}
+	}
+	w.wantThere("refs/heads/main", one)
 }

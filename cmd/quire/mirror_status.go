@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"quire/internal/event"
+	"quire/internal/gitrepo"
 	"quire/internal/store"
 	"quire/internal/worker"
 	"quire/mirror"
@@ -98,7 +99,7 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 			lag = took(r.Lag)
 		}
 		if !r.NextAt.IsZero() {
-			next = "next try " + r.NextAt.Local().Format("15:04:05")
+			next = "next try " + timeOrDate(r.NextAt.Local(), now)
 		}
 		why := plain(r.Error)
 		if r.Class != "" && r.State != store.DeliveryDiverged {
@@ -108,6 +109,8 @@ func printMirror(w io.Writer, s mirror.TargetStatus, all bool, now time.Time) er
 	}
 	state := "in step"
 	switch {
+	case s.Retired != "" && gitrepo.Gone(s.GitDir):
+		state = plain(s.Retired) + "; what it owes is delivered when it is back; if it was deleted: quire mirror forget"
 	case s.Retired != "":
 		state = plain(s.Retired) + "; take it off this list with: quire mirror forget"
 	case s.New:
@@ -166,4 +169,12 @@ func orNone(s string) string {
 		return "nothing"
 	}
 	return s
+}
+
+// timeOrDate is a time of today, or one with its date: a clock may have been set.
+func timeOrDate(at, now time.Time) string {
+	if at.Format(time.DateOnly) == now.Local().Format(time.DateOnly) {
+		return at.Format(time.TimeOnly)
+	}
+	return at.Format(time.DateTime)
 }

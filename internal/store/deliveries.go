@@ -206,6 +206,11 @@ func (s *Store) Takeable(ctx context.Context, gitDir, url string, classes []stri
 		OR state = 'refused' AND class IN (SELECT value FROM json_each(?3))) ORDER BY ref`, gitDir, url, string(names))
 }
 
+// RefusedFor lists the deliveries that were refused for a cause, in its class.
+func (s *Store) RefusedFor(ctx context.Context, class, cause string) ([]Delivery, error) {
+	return s.deliveries(ctx, `WHERE state = 'refused' AND class = ? AND error = ?`, class, cause)
+}
+
 // DeliveriesOf lists everything known of a repository's mirrors ("" for all
 // repositories), by repository, URL and ref.
 func (s *Store) DeliveriesOf(ctx context.Context, gitDir string) ([]Delivery, error) {
