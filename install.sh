@@ -8,7 +8,7 @@ usage() {
   cat <<'EOF'
 usage: ./install.sh [--prefix DIR] [--runner USER [--reason TEXT]] [--pusher USER ...]
                     [--write-ahead] [--no-boot] [REPO.git ...]
-       ./install.sh --uninstall [--prefix DIR] [REPO.git ...]
+       ./install.sh --uninstall [--force] [--prefix DIR] [REPO.git ...]
        ./install.sh --demo [--keep]
 
 Builds quire, installs it (as root under /usr/local, else under ~/.local), writes
@@ -24,6 +24,8 @@ a configuration if there is none, and puts quire's hooks into the repositories.
                   look after mirrors every six hours, and listen for other users' pushes
   --uninstall     put the repositories' own hooks back, and remove the programs once
                   no repository uses them; configuration, runs and logs stay
+  --force         with --uninstall: remove them although a repository uses them, or is
+                  noted and cannot be looked at
   --demo          show a push, its jobs and a mirror, and leave nothing behind
   --keep          with --demo: leave its directory to look at
 EOF
@@ -219,7 +221,7 @@ absolute() {
   esac
 }
 
-prefix='' mode=install write_ahead='' keep='' runner='' reason='' pushers=''
+prefix='' mode=install write_ahead='' force='' keep='' runner='' reason='' pushers=''
 unit_dir=/etc/systemd boot=yes
 me=$(id -un 2>/dev/null) || me=$(id -u)
 while [ $# -gt 0 ]; do
@@ -245,6 +247,7 @@ while [ $# -gt 0 ]; do
   --write-ahead) write_ahead=--write-ahead ;;
   --no-boot) boot=no ;;
   --uninstall) mode=uninstall ;;
+  --force) force=yes ;;
   --demo) mode=demo ;;
   --keep) keep=--keep ;;
   -h | --help)
@@ -307,13 +310,16 @@ if [ "$mode" = uninstall ]; then
     # A program that cannot say who uses it is no reason to keep it.
     if used=$("$prefix/bin/quire" repositories --in-use 2>/dev/null) || [ -z "$used" ]; then
       :
+    elif [ -n "$force" ]; then
+      say "still noted    these repositories, whose hooks lead nowhere from now on if they are quire's:"
+      say "$used"
     elif [ $# -gt 0 ]; then
       say "kept           $prefix/bin/quire, since these repositories use it:"
       say "$used"
       exit 0
     else
       say "$used" >&2
-      die "these repositories use the programs; take quire out of them first: $prefix/bin/quire uninstall REPO.git (or name them here)"
+      die "these repositories use the programs; take quire out of them first: $prefix/bin/quire uninstall REPO.git (or name them here); --force removes the programs all the same"
     fi
   fi
   drop_units

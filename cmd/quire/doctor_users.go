@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"quire/hooks/install"
 	"quire/internal/account"
@@ -165,7 +166,7 @@ func (e *exam) ask(in *installer, o subject) {
 	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err := account.Within(cmd, 5*time.Minute) // that user can stop it
 	var ee *exec.ExitError
 	if errors.As(err, &ee) && ee.ExitCode() == exitFailed {
 		err = nil // something is wrong, which stands in the findings

@@ -23,13 +23,16 @@ func dropped(cfg *config.Config, log *slog.Logger) func(ctx context.Context, kno
 	}
 	said := map[string]bool{}
 	return func(ctx context.Context, known []string) bool {
-		noted, err := registry.Paths() // somebody's word: mine asks the repository
+		notes, err := registry.Notes() // somebody's word: mine asks the repository
 		if err != nil && !said[err.Error()] {
 			said[err.Error()] = true
 			log.Error("list repositories", "error", err)
 		}
+		for _, note := range notes {
+			known = append(known, note.Path)
+		}
 		found, seen := false, map[string]bool{}
-		for _, gitDir := range append(known, noted...) {
+		for _, gitDir := range known {
 			if runs, err := mine(gitDir); seen[gitDir] || !runs || err != nil {
 				continue
 			}

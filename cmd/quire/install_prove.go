@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"quire/hooks"
 	"quire/hooks/install"
@@ -53,6 +54,10 @@ func (in *installer) prove(repo install.Repo, owner account.Account, who runner.
 	}
 	return proofs, errors.Join(failed...)
 }
+
+// trial is how long each part of a tried push takes at most; the user as whom it
+// is tried can stop it.
+const trial = 30 * time.Second
 
 // errNotAsRoot says why a push by root was not tried.
 var errNotAsRoot = errors.New("root tries a push only where nobody else can change what git obeys")
@@ -117,14 +122,14 @@ func (in *installer) tryPush(repo install.Repo, user account.Account) (note stri
 	receive.Dir, hook.Dir = repo.GitDir, repo.GitDir
 	var said, noted bytes.Buffer
 	receive.Stderr, hook.Stderr, hook.Stdout = &said, &said, &noted
-	if err := receive.Run(); err != nil {
+	if err := account.Within(receive, trial); err != nil {
 		if errors.Is(err, fs.ErrPermission) {
 			return "", explain(user, repo.GitDir, err)
 		}
 		return "", gitRefuses(repo, user, &said, err)
 	}
 	said.Reset()
-	err = hook.Run()
+	err = account.Within(hook, trial)
 	var ee *exec.ExitError
 	if errors.As(err, &ee) && ee.ExitCode() == hooks.StatusClosed {
 		err = fs.ErrPermission

@@ -2,14 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"quire/hooks/install"
-	"quire/internal/runner"
 )
 
 // repositoryListing is a repository as `repositories --json` prints it.
@@ -113,22 +111,20 @@ func registered() ([]repositoryListing, error) {
 	if err != nil {
 		return nil, err
 	}
-	paths, err := install.RegistryOf(libexec).Paths()
+	notes, err := install.RegistryOf(libexec).Notes()
 	if err != nil {
 		return nil, err
 	}
 	var list []repositoryListing
-	for _, path := range paths {
-		l := repositoryListing{Path: path}
-		if l.State, err = install.Look(path); err != nil {
+	var looker install.Looker
+	for _, note := range notes {
+		l := repositoryListing{Path: note.Path}
+		state, who, err := looker.Look(note)
+		l.State = state
+		if err != nil {
 			l.Error = err.Error()
-		}
-		if _, err := os.Stat(path); err == nil {
-			if who, err := runner.Of(path); err != nil {
-				l.Error = err.Error()
-			} else {
-				l.Runner = nameOf(who)
-			}
+		} else if state != install.StateGone {
+			l.Runner = nameOf(who)
 		}
 		list = append(list, l)
 	}

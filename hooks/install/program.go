@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // programPackage is the import path, without the hook's name, that the linker
@@ -18,7 +19,7 @@ const programPackage = "quire/hooks/"
 // programs, or a copy of one. A link that leads nowhere counts if it was made by
 // an installation that is gone.
 func Ours(path string) bool {
-	info, err := buildinfo.ReadFile(path)
+	info, err := buildInfo(path)
 	if err == nil {
 		return strings.HasPrefix(info.Path, programPackage)
 	}
@@ -30,8 +31,26 @@ func Ours(path string) bool {
 		(filepath.Base(target) == PostReceive || filepath.Base(target) == PreReceive)
 }
 
+// buildInfo reads what the linker wrote into a program. The file may be anybody's:
+// nobody waits for the other end of a pipe.
+func buildInfo(path string) (*buildinfo.BuildInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", path)
+	}
+	return buildinfo.Read(f)
+}
+
 func checkProgram(path, name string) error {
-	info, err := buildinfo.ReadFile(path)
+	info, err := buildInfo(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("install: quire's hook is not at %s; install.sh puts it there", path)

@@ -9,9 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
+
+	"quire/internal/account"
+	"quire/internal/runner"
 )
 
 // Registry is a directory with one file for each repository that an installation
@@ -99,9 +103,15 @@ func (g Registry) Forget(gitDir string) error {
 	return nil
 }
 
-// Paths lists the repositories in order. What is no note of a path is passed
+// Note is one repository on the list.
+type Note struct {
+	Path string
+	By   int // whose file the note is
+}
+
+// Notes lists the repositories in order. What is no note of a path is passed
 // over.
-func (g Registry) Paths() ([]string, error) {
+func (g Registry) Notes() ([]Note, error) {
 	entries, err := os.ReadDir(string(g))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -109,18 +119,22 @@ func (g Registry) Paths() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list repositories: %w", err)
 	}
-	var paths []string
+	var notes []Note
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		path, err := readEntry(filepath.Join(string(g), e.Name()))
-		if err == nil && g.file(path) == filepath.Join(string(g), e.Name()) {
-			paths = append(paths, path)
+		file := filepath.Join(string(g), e.Name())
+		path, err := readEntry(file)
+		if err != nil || g.file(path) != file {
+			continue
+		}
+		if st, err := os.Lstat(file); err == nil {
+			notes = append(notes, Note{path, int(st.Sys().(*syscall.Stat_t).Uid)})
 		}
 	}
-	sort.Strings(paths)
-	return paths, nil
+	slices.SortFunc(notes, func(a, b Note) int { return strings.Compare(a.Path, b.Path) })
+	return notes, nil
 }
 
 func readEntry(file string) (string, error) {
@@ -149,8 +163,50 @@ const (
 	StateUnknown   = "unknown"       // it cannot be looked at
 )
 
-// Look says whether pushes to the repository at path call quire.
-func Look(path string) (state string, err error) {
+// Looker looks at repositories that anybody can have noted. Whoever notes some
+// at which nobody can look in time loses the looks at the rest.
+type Looker struct{ late map[int]int }
+
+// maxLate is how many late answers of one user's notes are waited for.
+const maxLate = 3
+
+// Look says whether pushes to the noted repository call quire, and who runs it.
+func (l *Looker) Look(n Note) (state string, who runner.Runner, err error) {
+	if l.late[n.By] >= maxLate {
+		return StateUnknown, who, errors.New("not looked at: too many repositories that its user noted gave no answer")
+	}
+	type answer struct {
+		state string
+		who   runner.Runner
+		err   error
+	}
+	answers := make(chan answer, 1)
+	// A file system that does not answer keeps the look at it, and no other.
+	go func() {
+		var a answer
+		a.state, a.err = look(n.Path)
+		if a.state != StateGone && a.err == nil {
+			a.who, a.err = runner.Of(n.Path)
+		}
+		answers <- a
+	}()
+	timer := time.NewTimer(Patience + 5*time.Second) // git's own, and to end it
+	defer timer.Stop()
+	a := answer{state: StateUnknown, err: fmt.Errorf("look at %s: %w", n.Path, account.ErrNoAnswer)}
+	select {
+	case a = <-answers:
+	case <-timer.C:
+	}
+	if errors.Is(a.err, account.ErrNoAnswer) {
+		if l.late == nil {
+			l.late = map[int]int{}
+		}
+		l.late[n.By]++
+	}
+	return a.state, a.who, a.err
+}
+
+func look(path string) (state string, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return StateGone, nil
 	}

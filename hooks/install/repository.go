@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"quire/internal/account"
 	"quire/internal/runner"
@@ -26,6 +28,10 @@ type Repo struct {
 	// other repositories.
 	Elsewhere string
 }
+
+// Patience is how long a look at a repository takes at most: whose it is can have
+// git wait for ever, by a pipe in a file's place.
+const Patience = 5 * time.Second
 
 // Find finds the repository at path, and not one further up.
 func Find(path string) (Repo, error) {
@@ -46,6 +52,9 @@ func Find(path string) (Repo, error) {
 		return Repo{}, closed(abs)
 	}
 	out, err := git(abs, "rev-parse", "--path-format=absolute", "--git-common-dir", "--git-path", "hooks")
+	if errors.Is(err, account.ErrNoAnswer) {
+		return Repo{}, fmt.Errorf("look at %s: %w", path, err)
+	}
 	if err != nil {
 		return Repo{}, fmt.Errorf("%s is not a git repository: %w", path, err)
 	}
@@ -137,18 +146,31 @@ func git(dir string, args ...string) (string, error) {
 	}
 	// Somebody else's repository is what root installs into, and only its
 	// configuration is read and written.
-	cmd := exec.Command("git", append([]string{"-c", "safe.directory=*"}, args...)...)
-	cmd.Dir = dir
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "GIT_CONFIG_") {
-			cmd.Env = append(cmd.Env, v)
+	args = append([]string{"-c", "safe.directory=*"}, args...)
+	cmd := exec.Command("git", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = os.Environ()
+	// Root's git would read, and wait for, whatever the owner puts there.
+	if owner := ownerTo(dir); owner != nil {
+		cmd = owner.Command("git", args...)
+		for _, v := range os.Environ() {
+			if strings.HasPrefix(v, "GIT_CONFIG_") {
+				cmd.Env = append(cmd.Env, v)
+			}
 		}
 	}
+	cmd.Dir = dir
+	cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool {
+		return strings.HasPrefix(v, "GIT_") && !strings.HasPrefix(v, "GIT_CONFIG_")
+	})
 	// The named directory or nothing: not a repository that happens to hold it.
 	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err := account.Within(cmd, Patience)
+	if errors.Is(err, account.ErrNoAnswer) {
+		return "", fmt.Errorf("git gives %w", err)
+	}
 	if err == nil {
 		return stdout.String(), nil
 	}
@@ -160,4 +182,17 @@ func git(dir string, args ...string) (string, error) {
 		return "", errors.New("git is not installed")
 	}
 	return "", err
+}
+
+// ownerTo is as whom root looks into a directory; nil for this process's user.
+func ownerTo(dir string) *account.Account {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	st, err := os.Stat(dir)
+	if err != nil || st.Sys().(*syscall.Stat_t).Uid == 0 {
+		return nil
+	}
+	owner, _ := account.ByUID(int(st.Sys().(*syscall.Stat_t).Uid)) // one without an entry is a number
+	return &owner
 }
