@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -328,7 +327,7 @@ func (m *machine) until(what string, is func() bool) {
 	m.t.Helper()
 	for end := time.Now().Add(patience); !is(); {
 		if time.Now().After(end) {
-			m.t.Fatal(fmt.Sprintf("waited in vain: %s", what))
+			m.t.Fatalf("waited in vain: %s", what)
 		}
 		select {
 		case err := <-m.ended:
