@@ -17,6 +17,15 @@ const (
 	DropPatience  = 60
 )
 
+// DropFileMode is the mode of a dropped file, as chmod(2) has it. Its owner is taken
+// for the pusher, so it must be a file whose owner made it to be dropped here: of
+// one that others may write to they choose the content, and a repository's
+// directory, a checkout or an unpacked archive has files of other users' content
+// that only their owner may write to (0644), which whoever may write to the
+// directory can move here. No umask gives a new file the sticky bit, and git gives
+// none; on a plain file it does nothing (inode(7)). Only the owner can set it.
+const DropFileMode = 0o1644
+
 // Drop leaves a push, as a spool file has it, in the drop directory of a
 // repository. When it returns nil the push survives a power cut. The directory
 // must be the runner's: in one that somebody else put there the push would be
@@ -48,7 +57,7 @@ func Drop(gitDir string, runnerUID int, id string, push []byte) (err error) {
 	// may not read it, and on the usual file systems a file's sync carries its
 	// name (see spool.writeDurably).
 	vouch(f, gitDir)
-	if err = f.Chmod(0o644); err == nil { // whatever the umask: the runner must read it
+	if err = syscall.Fchmod(file, DropFileMode); err == nil { // whatever the umask: the runner must read it
 		if _, err = f.Write(push); err == nil {
 			if err = syscall.Renameat(fd, tmp, fd, id); err == nil {
 				err = durable(f)

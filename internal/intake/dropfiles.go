@@ -43,8 +43,9 @@ func openDropDir(path string) (*os.File, error) {
 }
 
 // openDropped opens a dropped file and says whose it is. A file that has another
-// name elsewhere may be one that the pusher only linked here (link(2)), so its
-// owner says nothing.
+// name elsewhere may be one that the pusher only linked here (link(2)), and one of
+// another mode than a hook gives it may have been moved here by somebody else
+// (handover.DropFileMode), so its owner says nothing.
 func openDropped(dir *os.File, name string) (f *os.File, uid, gid int, err error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	switch {
@@ -65,6 +66,8 @@ func openDropped(dir *os.File, name string) (f *os.File, uid, gid int, err error
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		err = refuse("%.100q is no plain file", name)
+	case st.Mode&0o7777 != handover.DropFileMode:
+		err = refuse("%.100q was not put there by a hook: its mode is %04o, not %04o", name, st.Mode&0o7777, handover.DropFileMode)
 	case st.Nlink != 1:
 		err = refuse("%.100q has %d names", name, st.Nlink)
 	case st.Size > handover.MaxPush:

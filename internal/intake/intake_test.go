@@ -213,7 +213,15 @@ func (f *fixture) plant(uid int, name string, data []byte) {
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		f.t.Fatal(err)
 	}
-	if err := os.Chown(path, uid, uid); err != nil {
+	if err := errors.Join(os.Chown(path, uid, uid), syscall.Chmod(path, handover.DropFileMode)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// chmod changes the mode of a file in the drop directory.
+func (f *fixture) chmod(name string, mode uint32) {
+	f.t.Helper()
+	if err := syscall.Chmod(filepath.Join(DropDir(f.gitDir), name), mode); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -309,6 +317,18 @@ func TestHostileFilesInTheDropDirectoryAreRefusedAndRemoved(t *testing.T) {
 				f.t.Fatal(err)
 			}
 		}, "2 names"},
+		"another's file that the group may write": {func(f *fixture) {
+			f.plant(member, "x", spool.Encode(f.push()))
+			f.chmod("x", 0o664)
+		}, "mode is 0664"},
+		"another's file of a checkout": {func(f *fixture) {
+			f.plant(member, "x", spool.Encode(f.push()))
+			f.chmod("x", 0o644)
+		}, "mode is 0644"},
+		"a file of the hook's mode that all may write": {func(f *fixture) {
+			f.plant(member, "x", spool.Encode(f.push()))
+			f.chmod("x", 0o1666)
+		}, "mode is 1666"},
 		"a named pipe": {func(f *fixture) {
 			if err := syscall.Mkfifo(filepath.Join(DropDir(f.gitDir), "x"), 0o666); err != nil {
 				f.t.Fatal(err)
