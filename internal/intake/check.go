@@ -107,9 +107,14 @@ func orElse(s, otherwise string) string {
 
 // Admit says why a user's pushes to a repository are not taken, whatever they are;
 // nil if they are.
+//
+// The socket is open to every user of the machine, and the runner sees more of it
+// than they do. So who may not write to the repository gets one sentence, whatever
+// is or is not at the path.
 func (c Checker) Admit(gitDir string, by account.Account) error {
-	if real, err := filepath.EvalSymlinks(gitDir); err != nil || !filepath.IsAbs(real) || real != gitDir {
-		return refuse("%q is not the path of a repository with its links resolved", gitDir)
+	real, err := filepath.EvalSymlinks(gitDir)
+	if err != nil || !filepath.IsAbs(real) || real != gitDir || !mayPush(gitDir, by) {
+		return refuse("%q is not a repository, by its path with links resolved, that %s runs pipelines for and %s (user %d) may write to", gitDir, account.Self(), by, by.UID)
 	}
 	mine, err := c.Runs(gitDir)
 	switch {
@@ -118,7 +123,7 @@ func (c Checker) Admit(gitDir string, by account.Account) error {
 	case !mine:
 		return refuse("%s is not a repository that %s runs pipelines for; quire install makes it one", gitDir, account.Self())
 	}
-	return mayPush(gitDir, by)
+	return nil
 }
 
 // confirmed reports whether the ref stands where the update says.
@@ -130,22 +135,18 @@ func confirmed(repo *gitrepo.Repo, u event.Update) (bool, error) {
 	return there && oid == u.New || !there && u.Deletes(), nil
 }
 
-// mayPush refuses a pusher who cannot have written into the repository: git
-// writes objects, and the refs' files or tables.
-func mayPush(gitDir string, by account.Account) error {
+// mayPush reports whether a user can have pushed to the repository: git writes
+// objects, and the refs' files or tables.
+func mayPush(gitDir string, by account.Account) bool {
 	if by.UID == 0 {
-		return nil
+		return true
 	}
 	for _, part := range []string{"objects", "refs"} {
-		info, err := os.Stat(filepath.Join(gitDir, part))
-		if err != nil {
-			return fmt.Errorf("check who may push to %s: %w", gitDir, err)
-		}
-		if !writable(info, by) {
-			return refuse("%s (user %d) may not write to %s, and so has not pushed there", by, by.UID, filepath.Join(gitDir, part))
+		if info, err := os.Stat(filepath.Join(gitDir, part)); err != nil || !writable(info, by) {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // writable is the kernel's rule for a directory without an access control list

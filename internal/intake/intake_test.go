@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -288,7 +289,7 @@ func TestHostileFilesInTheDropDirectoryAreRefusedAndRemoved(t *testing.T) {
 		plant func(f *fixture)
 		says  string
 	}{
-		"of somebody who may not write there": {func(f *fixture) { f.drop(stranger, f.push()) }, "may not write"},
+		"of somebody who may not write there": {func(f *fixture) { f.drop(stranger, f.push()) }, "may write to"},
 		"a ref that did not move": {func(f *fixture) {
 			p := f.push()
 			p.Updates[0].New = strings.Repeat("1", 40)
@@ -626,7 +627,7 @@ func TestAQuestionWhetherAPushWouldBeTaken(t *testing.T) {
 		says string
 	}{
 		"a member":                      {member, f.gitDir, ""},
-		"somebody who may not write":    {stranger, f.gitDir, "may not write"},
+		"somebody who may not write":    {stranger, f.gitDir, "may write to"},
 		"a directory that is no runner": {member, f.dir, "not a repository that"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -638,6 +639,28 @@ func TestAQuestionWhetherAPushWouldBeTaken(t *testing.T) {
 	}
 	if p := f.spooled(); len(p) != 0 {
 		t.Errorf("the spool holds %+v", p)
+	}
+}
+
+// The runner can look where the asker cannot.
+func TestAStrangerLearnsOfNoPathWhatIsThere(t *testing.T) {
+	f := newFixture(t)
+	socket := f.served(&Server{})
+	closed := filepath.Join(f.dir, "closed")
+	if err := errors.Join(os.Mkdir(closed, 0o700), os.Mkdir(filepath.Join(closed, "there"), 0o700), os.WriteFile(filepath.Join(closed, "file"), nil, 0o600),
+		os.Symlink("there", filepath.Join(closed, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]bool{}
+	for _, path := range []string{filepath.Join(closed, "there"), filepath.Join(closed, "absent"), filepath.Join(closed, "file"), filepath.Join(closed, "link"), filepath.Join(closed, "file/x"), f.gitDir} {
+		out, err := f.as(stranger, nil, "ask", socket, path).CombinedOutput()
+		if err == nil {
+			t.Errorf("%s is taken", path)
+		}
+		answers[strings.ReplaceAll(string(out), path, "PATH")] = true
+	}
+	if len(answers) != 1 {
+		t.Errorf("there are %d answers: %q", len(answers), slices.Sorted(maps.Keys(answers)))
 	}
 }
 
@@ -683,7 +706,7 @@ func TestLiesOverTheSocketAreRefused(t *testing.T) {
 		push []byte
 		says string
 	}{
-		"of somebody who may not write there": {stranger, spool.Encode(f.push()), "may not write"},
+		"of somebody who may not write there": {stranger, spool.Encode(f.push()), "may write to"},
 		"a ref that did not move":             {member, spool.Encode(moved), "none of the 1 refs"},
 		"a directory that is no repository":   {member, spool.Encode(elsewhere), "not a repository that"},
 		"a link to the repository":            {member, spool.Encode(link), "links resolved"},
