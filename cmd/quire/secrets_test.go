@@ -63,11 +63,11 @@ protect = "tree"
 func TestSecretsList(t *testing.T) {
 	secretsConfig(t, secretsText)
 	out, err := runSecrets(nil, "list")
-	want := `NAME     SOURCE       REPOS  REFS                JOBS    CODE
-absent   file absent  all    all                 all     any
-literal  value        all    main, refs/tags/v*  all     the default branch's .quire
-open     file open    app    all                 all     the default branch's .quire, Makefile, scripts/**
-pass     command sh   all    all                 deploy  a commit on the default branch
+	want := `NAME     SOURCE       REPOS  REFS                PUSHERS  JOBS    CODE
+absent   file absent  all    all                 all      all     any
+literal  value        all    main, refs/tags/v*  all      all     the default branch's .quire
+open     file open    app    all                 all      all     the default branch's .quire, Makefile, scripts/**
+pass     command sh   all    all                 all      deploy  a commit on the default branch
 `
 	if err != nil || out != want {
 		t.Errorf("got %v\n%s\nwant\n%s", err, out, want)
