@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // The bounds on what is read from a repository. Whoever may push decides what is
@@ -29,6 +30,11 @@ const (
 	// child, and is an error here.
 	childMemory = 1 << 30 // bytes
 	childTime   = 300     // seconds of processor time
+
+	// Processor time does not bound one that waits: for a named pipe that somebody
+	// put into the repository, or for a file system that does not answer.
+	answerTime = time.Minute
+	walkTime   = 5 * time.Minute
 )
 
 // boundOf is the most bytes that are read of an object.

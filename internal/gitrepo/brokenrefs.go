@@ -191,7 +191,7 @@ func packedZero(gitDir, name string) BrokenRef {
 func damagedPacked(gitDir string) []BrokenRef {
 	file := filepath.Join(gitDir, "packed-refs")
 	damaged := func(why string) []BrokenRef { return []BrokenRef{{Name: "refs/", File: file, Why: why}} }
-	f, err := os.Open(file)
+	f, err := openFile(file)
 	if err != nil {
 		return nil
 	}
@@ -214,7 +214,7 @@ func damagedPacked(gitDir string) []BrokenRef {
 // takes what stands before one for the name of a ref, which may be that of another.
 func zeroBytesPacked(gitDir string) error {
 	file := filepath.Join(gitDir, "packed-refs")
-	f, err := os.Open(file)
+	f, err := openFile(file)
 	if err != nil {
 		return nil // git says what there is to say
 	}

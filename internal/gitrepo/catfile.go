@@ -93,7 +93,7 @@ func (s *gitPlumbing) start(mode catMode) (*catFile, error) {
 	if err := s.startHeld(c.cmd); err != nil {
 		return nil, fmt.Errorf("git cat-file: %w", err)
 	}
-	c.in, c.out = in, bufio.NewReaderSize(out, 64<<10)
+	c.in, c.out = in, bufio.NewReaderSize(&impatient{from: out, limit: s.answering, kill: c.cmd.Process.Kill}, 64<<10)
 	s.asked[mode] = c
 	return c, nil
 }
@@ -135,6 +135,8 @@ func (s *gitPlumbing) died(c *catFile, oid string, cause error) error {
 	switch {
 	case errors.Is(cause, ErrTooLarge):
 		return cause
+	case errors.Is(cause, errSilent):
+		return fmt.Errorf("read %.12s: %w", oid, cause)
 	case notHere(firstFatal(said)):
 		return fmt.Errorf("%.12s: %w", oid, ErrNotFound)
 	case said != "":

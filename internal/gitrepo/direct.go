@@ -71,7 +71,7 @@ func openDirect(ctx context.Context, gitDir string) (source, error) {
 
 // readSmall reads a file that is expected to be small.
 func readSmall(path string, bound int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (d *direct) list() (fresh bool, err error) {
 
 // loose reads objects/ab/cdef…: zlib over "kind size\0" and the content.
 func (d *direct) loose(oid string, content bool) (kind string, size int64, data []byte, err error) {
-	f, err := os.Open(filepath.Join(d.objects, oid[:2], oid[2:]))
+	f, err := openFile(filepath.Join(d.objects, oid[:2], oid[2:]))
 	if err != nil {
 		return "", 0, nil, err
 	}

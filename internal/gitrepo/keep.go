@@ -26,7 +26,7 @@ func (r *Repo) KeepRuns(oids map[int64]string) error {
 		commands[number] = fmt.Sprintf("update %s%d %s\n", RunRefs, number, oid)
 		all.WriteString(commands[number])
 	}
-	if err := r.updateRefs(all.String()); err == nil || r.ended() != nil {
+	if err := r.updateRefs(all.String()); err == nil || r.ended() != nil || errors.Is(err, errSilent) {
 		return err
 	}
 	// One object that is gone fails the whole transaction.

@@ -31,7 +31,7 @@ const (
 
 func openPack(idxName string) (_ *pack, err error) {
 	p := &pack{}
-	if p.idx, err = os.Open(idxName); err != nil {
+	if p.idx, err = openFile(idxName); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -39,7 +39,7 @@ func openPack(idxName string) (_ *pack, err error) {
 			p.close()
 		}
 	}()
-	if p.data, err = os.Open(strings.TrimSuffix(idxName, ".idx") + ".pack"); err != nil {
+	if p.data, err = openFile(strings.TrimSuffix(idxName, ".idx") + ".pack"); err != nil {
 		return nil, err
 	}
 	info, err := p.idx.Stat()

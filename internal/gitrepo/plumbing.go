@@ -11,23 +11,26 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // gitPlumbing reads with git itself: one long-lived `git cat-file` for objects,
 // started at the first reading, and short commands for the rest. Each is held to
-// childMemory and childTime.
+// childMemory and childTime, and killed if it says nothing for too long.
 type gitPlumbing struct {
-	ctx    context.Context // kills each
-	gitDir string
-	memory uint64               // what each git may take
-	asked  map[catMode]*catFile // by mode; missing until needed, and after one died
+	ctx       context.Context // kills each
+	gitDir    string
+	memory    uint64               // what each git may take
+	answering time.Duration        // how long a git that is asked for objects may say nothing
+	walking   time.Duration        // and one that goes through refs or history
+	asked     map[catMode]*catFile // by mode; missing until needed, and after one died
 }
 
 func openPlumbing(ctx context.Context, gitDir string) (source, error) {
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, fmt.Errorf("open repository %s: %w; install git 2.31 or newer", gitDir, err)
 	}
-	return &gitPlumbing{ctx: ctx, gitDir: gitDir, memory: childMemory, asked: map[catMode]*catFile{}}, nil
+	return &gitPlumbing{ctx: ctx, gitDir: gitDir, memory: childMemory, answering: answerTime, walking: walkTime, asked: map[catMode]*catFile{}}, nil
 }
 
 // command is a git that sees the repository and nothing else: neither a user's
@@ -158,9 +161,11 @@ func (s *gitPlumbing) runSaying(stdin string, read func(io.Reader) error, args .
 	if err := s.startHeld(c); err != nil {
 		return -1, "", fmt.Errorf("git %s: %w", args[0], err)
 	}
-	readErr := read(out)
+	readErr := read(&impatient{from: out, limit: s.walking, kill: c.Process.Kill})
 	out.Close() // git ends of it, if there is more
+	end := time.AfterFunc(s.walking, func() { c.Process.Kill() })
 	err = c.Wait()
+	end.Stop()
 	if readErr != nil {
 		return -1, "", readErr
 	}

@@ -76,7 +76,7 @@ func (d *direct) packedRef(ref string) (oid string, found bool, err error) {
 
 // eachPacked reads packed-refs until yield returns false.
 func (d *direct) eachPacked(yield func(name, oid string) bool) error {
-	f, err := os.Open(filepath.Join(d.gitDir, "packed-refs"))
+	f, err := openFile(filepath.Join(d.gitDir, "packed-refs"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -36,6 +36,7 @@ type Repo struct {
 	mu     sync.Mutex // src, and the children behind it
 	src    source
 	spare  func() (source, error) // the plumbing, for what src does not read; nil once used
+	silent error                  // a git was killed for saying nothing; each further reading could take as long
 }
 
 // source is the raw repository, read from its files or by git's plumbing. What
@@ -73,10 +74,14 @@ func Open(ctx context.Context, gitDir string) (*Repo, error) {
 		return nil, err
 	}
 	plumbing := func() (source, error) { return openPlumbing(ctx, gitDir) }
-	if src, err := openDirect(ctx, gitDir); err == nil {
+	src, err := openDirect(ctx, gitDir)
+	switch {
+	case err == nil:
 		return &Repo{ctx: ctx, gitDir: gitDir, src: src, spare: plumbing}, nil
+	case errors.Is(err, errNotPlain):
+		return nil, fmt.Errorf("open repository %s: %w", gitDir, err)
 	}
-	src, err := plumbing()
+	src, err = plumbing()
 	if err != nil {
 		return nil, err
 	}
@@ -115,17 +120,25 @@ func (r *Repo) Rest() error {
 
 // do runs one reading and, if it could not be done from the files, the same with
 // git's plumbing, which stays in use from then on. The caller holds r.mu.
-func (r *Repo) do(read func(source) error) error {
-	err := r.ended()
+func (r *Repo) do(read func(source) error) (err error) {
+	err = r.ended()
 	if err != nil {
 		return err
 	}
+	if r.silent != nil {
+		return r.silent
+	}
+	defer func() {
+		if errors.Is(err, errSilent) {
+			r.silent = err
+		}
+	}()
 	err = read(r.src)
 	if ended := r.ended(); err != nil && ended != nil {
 		return ended // a git that was killed says nothing of why
 	}
 	var broken *BrokenRefsError // what was to be read was read
-	if err == nil || r.spare == nil || errors.Is(err, ErrTooLarge) || errors.As(err, &broken) {
+	if err == nil || r.spare == nil || errors.Is(err, ErrTooLarge) || errors.Is(err, errNotPlain) || errors.As(err, &broken) {
 		return err
 	}
 	next, openErr := r.spare()

@@ -628,7 +628,7 @@ func TestAQuestionWhetherAPushWouldBeTaken(t *testing.T) {
 	}{
 		"a member":                      {member, f.gitDir, ""},
 		"somebody who may not write":    {stranger, f.gitDir, "may write to"},
-		"a directory that is no runner": {member, f.dir, "not a repository that"},
+		"a directory that is no runner": {member, f.dir, "is not a repository"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := f.as(c.uid, nil, "ask", socket, c.repo).CombinedOutput()
@@ -708,7 +708,7 @@ func TestLiesOverTheSocketAreRefused(t *testing.T) {
 	}{
 		"of somebody who may not write there": {stranger, spool.Encode(f.push()), "may write to"},
 		"a ref that did not move":             {member, spool.Encode(moved), "none of the 1 refs"},
-		"a directory that is no repository":   {member, spool.Encode(elsewhere), "not a repository that"},
+		"a directory that is no repository":   {member, spool.Encode(elsewhere), "is not a repository"},
 		"a link to the repository":            {member, spool.Encode(link), "links resolved"},
 		"no push":                             {member, []byte("GET / HTTP/1.1\r\n"), "no push"},
 	} {
