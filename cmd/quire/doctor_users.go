@@ -214,7 +214,13 @@ func (e *exam) tryAll(in *installer, path string) {
 	if err != nil {
 		return // told already
 	}
-	pushers, err := in.pushersOf(repo, ownerOf(repo), who)
+	opened, err := repo.Open()
+	if err != nil {
+		e.bad("push", "", "%v", err)
+		return
+	}
+	defer opened.Close()
+	pushers, err := in.pushersOf(repo, ownerOf(repo, opened), who)
 	if err != nil {
 		e.bad("push", "", "%v", err)
 		return

@@ -54,20 +54,26 @@ func (in *installer) install(path string) (installed, error) {
 	if err != nil {
 		return installed{}, err
 	}
-	owner := ownerOf(repo)
-	who, settled, err := in.choose(repo, owner)
+	// From here on it is this directory, wherever its owner has the path lead.
+	opened, err := repo.Open()
+	if err != nil {
+		return installed{}, err
+	}
+	defer opened.Close()
+	owner := ownerOf(repo, opened)
+	who, settled, err := in.choose(repo, opened, owner)
 	if err != nil {
 		return installed{}, err
 	}
 	var res installed
-	if res.Result, err = in.asOwner(owner, repo, "install"); err != nil {
+	if res.Result, err = in.asOwner(owner, repo, opened, "install"); err != nil {
 		return installed{}, err
 	}
 	if repo.Elsewhere != "" {
 		res.Hooks = []string{install.PostReceive}
 	}
 	if !settled {
-		if err := in.record(repo, &who); err != nil {
+		if err := in.record(opened, &who); err != nil {
 			return res, err
 		}
 	}
@@ -79,25 +85,23 @@ func (in *installer) install(path string) (installed, error) {
 	return res, err
 }
 
-func ownerOf(repo install.Repo) account.Account {
+func ownerOf(repo install.Repo, opened *install.Opened) account.Account {
 	owner, err := account.ByUID(repo.Owner)
 	if err == nil {
 		return owner
 	}
 	// Without an entry the directory's group is as good a guess as any.
-	if st, err := os.Stat(repo.GitDir); err == nil {
-		owner.GID = int(st.Sys().(*syscall.Stat_t).Gid)
-	}
+	owner.GID = opened.GID()
 	return owner
 }
 
 // choose decides who runs the repository's pipelines. settled says that this is
 // recorded, by root, and not for this user to write again.
-func (in *installer) choose(repo install.Repo, owner account.Account) (who runner.Runner, settled bool, err error) {
+func (in *installer) choose(repo install.Repo, opened *install.Opened, owner account.Account) (who runner.Runner, settled bool, err error) {
 	if in.me.UID != 0 && in.me.UID != owner.UID {
 		return who, false, fmt.Errorf("install: %s belongs to %s; become that user or root", repo.GitDir, owner)
 	}
-	was, err := runner.Of(repo.GitDir)
+	was, err := opened.Runner()
 	if err != nil && in.me.UID != 0 {
 		return who, false, err
 	}
@@ -135,26 +139,21 @@ func (in *installer) choose(repo install.Repo, owner account.Account) (who runne
 
 // record writes down who the runner is and where that user keeps things, and
 // makes the directory for other users' pushes.
-func (in *installer) record(repo install.Repo, who *runner.Runner) error {
+func (in *installer) record(opened *install.Opened, who *runner.Runner) error {
 	user, _ := account.ByUID(who.UID) // without an entry there is a number
 	place, err := in.placeOf(user)
 	if err != nil {
 		return err
 	}
-	who.Config, who.StateDir, who.Repository = place.Config, place.StateDir, repo.GitDir
-	was, err := runner.Of(repo.GitDir)
+	who.Config, who.StateDir, who.Repository = place.Config, place.StateDir, opened.GitDir()
+	was, err := opened.Runner()
 	switch {
 	case in.me.UID == 0:
 		who.Socket = systemSocket(user)
 	case err == nil && was.Recorded && was.UID == who.UID:
 		who.Socket = was.Socket
 	}
-	if err != nil || was != *who {
-		if err := install.WriteRunner(repo.GitDir, *who); err != nil {
-			return err
-		}
-	}
-	return install.MakeDrop(repo.GitDir, who.UID)
+	return opened.Record(*who, err == nil && was == *who)
 }
 
 // systemSocket is where the unit that install.sh writes listens for a runner.
@@ -167,13 +166,15 @@ func systemSocket(user account.Account) string {
 
 func (in *installer) uninstall(path string) (install.Result, error) {
 	repo, err := install.Find(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return install.Result{}, err
-	}
 	if err != nil {
 		return install.Result{}, err
 	}
-	res, err := in.asOwner(ownerOf(repo), repo, "uninstall")
+	opened, err := repo.Open()
+	if err != nil {
+		return install.Result{}, err
+	}
+	defer opened.Close()
+	res, err := in.asOwner(ownerOf(repo, opened), repo, opened, "uninstall")
 	if err != nil {
 		return res, err
 	}
@@ -182,7 +183,7 @@ func (in *installer) uninstall(path string) (install.Result, error) {
 
 // asOwner changes the repository as its owner: root's process does not follow
 // the names in somebody else's directory.
-func (in *installer) asOwner(owner account.Account, repo install.Repo, doing string) (install.Result, error) {
+func (in *installer) asOwner(owner account.Account, repo install.Repo, opened *install.Opened, doing string) (install.Result, error) {
 	if in.me.UID == owner.UID {
 		if doing == "uninstall" {
 			return install.Uninstall(repo.GitDir)
@@ -194,12 +195,19 @@ func (in *installer) asOwner(owner account.Account, repo install.Repo, doing str
 		args = append(args, "--write-ahead")
 	}
 	var res install.Result
-	return res, in.ask(owner, &res, append(args, "--", repo.GitDir)...)
+	if err := in.ask(owner, opened.Path(), &res, append(args, "--", ".")...); err != nil {
+		return res, err
+	}
+	// That process is the owner's, and so is what it says.
+	res.GitDir, res.HooksDir = repo.GitDir, repo.HooksDir
+	return res, opened.Still()
 }
 
-// ask runs this program as another user and reads the JSON that it prints.
-func (in *installer) ask(user account.Account, answer any, args ...string) error {
+// ask runs this program as another user in a directory and reads the JSON that
+// it prints.
+func (in *installer) ask(user account.Account, dir string, answer any, args ...string) error {
 	cmd := user.Command(in.self, args...)
+	cmd.Dir = dir
 	if path := os.Getenv("QUIRE_CONFIG"); path != "" {
 		cmd.Env = append(cmd.Env, "QUIRE_CONFIG="+path)
 	}

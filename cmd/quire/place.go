@@ -94,7 +94,7 @@ func (in *installer) placeOf(user account.Account) (place, error) {
 		}
 	}
 	var p place
-	err := in.ask(user, &p, "place")
+	err := in.ask(user, "/", &p, "place")
 	return p, err
 }
 

@@ -27,6 +27,8 @@ type Repo struct {
 	// the repository; it names that configuration's scope. Then HooksDir is shared with
 	// other repositories.
 	Elsewhere string
+
+	id identity // of GitDir
 }
 
 // Patience is how long a look at a repository takes at most: whose it is can have
@@ -70,7 +72,8 @@ func Find(path string) (Repo, error) {
 	if err != nil {
 		return Repo{}, fmt.Errorf("find repository: %w", err)
 	}
-	r.Owner = int(st.Sys().(*syscall.Stat_t).Uid)
+	r.id = identify(st)
+	r.Owner = int(r.id.uid)
 	if out, err := git(r.GitDir, "config", "--show-scope", "--get", "core.hooksPath"); err == nil {
 		if scope, _, _ := strings.Cut(out, "\t"); scope != "local" && scope != "worktree" {
 			r.Elsewhere = scope

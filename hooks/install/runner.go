@@ -11,15 +11,20 @@ import (
 	"quire/internal/runner"
 )
 
-// WriteRunner writes down who runs a repository's pipelines. The file belongs to
-// who calls it: root's is believed in every repository, others' only in their
-// own. gitDir has its links resolved (Find): the record counts there alone. Everything goes by the open directory and new names, since members of a
-// shared repository's group can put links into it.
+// WriteRunner writes down who runs a repository of this process's user. The file
+// belongs to who calls it: root's is believed in every repository, others' only
+// in their own. Everything goes by the open directory and new names, since
+// members of a shared repository's group can put links into it. gitDir has its
+// links resolved (Find): the record counts there alone.
 func WriteRunner(gitDir string, who runner.Runner) error {
 	who.Repository = gitDir
 	text, err := who.Text()
+	var root *os.Root
 	if err == nil {
-		err = writeIn(gitDir, runner.File, text)
+		root, err = os.OpenRoot(gitDir)
+	}
+	if err == nil {
+		err = errors.Join(writeIn(root, runner.File, text), root.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("write down the repository's runner in %s: %w", gitDir, err)
@@ -27,12 +32,7 @@ func WriteRunner(gitDir string, who runner.Runner) error {
 	return nil
 }
 
-func writeIn(dir, name string, text []byte) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+func writeIn(root *os.Root, name string, text []byte) error {
 	tmp := ".quire-" + rand.Text()
 	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -69,21 +69,9 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// MakeDrop makes the directory into which other users put pushes for the
+// makeDrop makes the directory into which other users put pushes for the
 // runner. It belongs to the runner, so only root can make it for somebody else.
-func MakeDrop(gitDir string, uid int) error {
-	if err := makeDrop(gitDir, uid); err != nil {
-		return fmt.Errorf("make the directory for other users' pushes in %s: %w", gitDir, err)
-	}
-	return nil
-}
-
-func makeDrop(gitDir string, uid int) error {
-	root, err := os.OpenRoot(gitDir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+func makeDrop(root *os.Root, uid int) error {
 	if err := root.Mkdir(runner.Drop, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -97,6 +85,11 @@ func makeDrop(gitDir string, uid int) error {
 		return err
 	}
 	sys := st.Sys().(*syscall.Stat_t)
+	if above, err := root.Stat("."); err != nil {
+		return err
+	} else if identify(above).dev != uint64(sys.Dev) {
+		return fmt.Errorf("%s is another file system", runner.Drop)
+	}
 	if int(sys.Uid) != uid {
 		// Not the group: the directory's is of no use to anybody.
 		if err := d.Chown(uid, -1); err != nil {
@@ -110,7 +103,7 @@ func makeDrop(gitDir string, uid int) error {
 	return syscall.Fchmod(int(d.Fd()), runner.DropMode)
 }
 
-// forgetRunner takes away what WriteRunner and MakeDrop made. Pushes that wait
+// forgetRunner takes away the record and the drop directory. Pushes that wait
 // in the drop directory keep it there.
 func forgetRunner(gitDir string) error {
 	root, err := os.OpenRoot(gitDir)
@@ -118,11 +111,18 @@ func forgetRunner(gitDir string) error {
 		return fmt.Errorf("uninstall: %w", err)
 	}
 	defer root.Close()
-	if err := ignoreMissing(root.Remove(runner.File)); err != nil {
+	if err := forget(root); err != nil {
 		return fmt.Errorf("uninstall: %w", err)
 	}
+	return nil
+}
+
+func forget(root *os.Root) error {
+	if err := ignoreMissing(root.Remove(runner.File)); err != nil {
+		return err
+	}
 	if err := ignoreMissing(root.Remove(runner.Drop)); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("uninstall: %w", err)
+		return err
 	}
 	return nil
 }

@@ -65,11 +65,33 @@ func Of(gitDir string) (Runner, error) {
 	if err != nil {
 		return Runner{}, fmt.Errorf("find the repository's runner: %w", err)
 	}
-	r := Runner{UID: ownerOf(dir)}
 	path := filepath.Join(gitDir, File)
+	open := func(flags int) (int, error) { return syscall.Open(path, flags, 0) }
+	return of(path, dir, open, func() (string, error) {
+		real, err := filepath.Abs(gitDir)
+		if err != nil {
+			return "", err
+		}
+		return filepath.EvalSymlinks(real)
+	})
+}
+
+// OfOpened is Of for a directory that was opened by a path without links,
+// wherever that path leads by now.
+func OfOpened(dir *os.File) (Runner, error) {
+	st, err := dir.Stat()
+	if err != nil {
+		return Runner{}, fmt.Errorf("find the repository's runner: %w", err)
+	}
+	open := func(flags int) (int, error) { return syscall.Openat(int(dir.Fd()), File, flags, 0) }
+	return of(filepath.Join(dir.Name(), File), st, open, func() (string, error) { return dir.Name(), nil })
+}
+
+func of(path string, dir os.FileInfo, open func(flags int) (int, error), gitDir func() (string, error)) (Runner, error) {
+	r := Runner{UID: ownerOf(dir)}
 	// Not to wait for the other end of a pipe, and not to follow a link: in a
 	// shared repository every member of the group can put either here.
-	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	fd, err := open(syscall.O_RDONLY | syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_CLOEXEC)
 	switch err {
 	case nil:
 	case syscall.ENOENT:
@@ -146,17 +168,14 @@ func distrusted(path string, st os.FileInfo, dirOwner int) string {
 }
 
 // elsewhere says that a record was not written for the repository at gitDir.
-func elsewhere(r Runner, gitDir string, fileOwner, dirOwner int) (string, error) {
+func elsewhere(r Runner, gitDir func() (string, error), fileOwner, dirOwner int) (string, error) {
 	if r.Repository == "" {
 		if fileOwner == dirOwner {
 			return "", nil // of an earlier version, and gives nobody more than the owner has
 		}
 		return "does not say which repository it is for, as earlier versions wrote it", nil
 	}
-	real, err := filepath.Abs(gitDir)
-	if err == nil {
-		real, err = filepath.EvalSymlinks(real)
-	}
+	real, err := gitDir()
 	if err != nil {
 		return "", err
 	}
