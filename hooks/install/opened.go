@@ -35,6 +35,9 @@ func (r Repo) Open() (*Opened, error) {
 
 func (r Repo) open() (*Opened, error) {
 	fd, err := openWithoutLinks(r.GitDir)
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
+		return nil, errExchanged // the path had no links when it was found
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +54,7 @@ func (r Repo) open() (*Opened, error) {
 	return &Opened{r, dir, root}, nil
 }
 
-var errExchanged = errors.New("another directory was put in its place meanwhile; nothing more is done")
+var errExchanged = errors.New("something else was put in its place meanwhile, so nothing more is done there")
 
 // openWithoutLinks opens a directory for nothing but to go by it.
 func openWithoutLinks(path string) (int, error) {

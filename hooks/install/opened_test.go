@@ -56,12 +56,11 @@ func TestARecordGoesIntoTheDirectoryThatWasFound(t *testing.T) {
 			if err := exchange(dir); err != nil {
 				t.Fatal(err)
 			}
-			if err := opened.Record(who, false); err == nil {
-				t.Error("an exchanged repository is no error")
+			if err := opened.Record(who, false); !errors.Is(err, errExchanged) {
+				t.Errorf("an exchanged repository: %v", err)
 			}
-			if again, err := repo.Open(); err == nil {
-				again.Close()
-				t.Error("an exchanged repository is opened")
+			if again, err := repo.Open(); !errors.Is(err, errExchanged) {
+				t.Errorf("an exchanged repository is opened: %v, %v", again, err)
 			}
 			if err := writeIn(opened.root, "late", nil); err != nil {
 				t.Error(err)
