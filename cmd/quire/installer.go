@@ -90,8 +90,10 @@ func ownerOf(repo install.Repo, opened *install.Opened) account.Account {
 	if err == nil {
 		return owner
 	}
-	// Without an entry the directory's group is as good a guess as any.
-	owner.GID = opened.GID()
+	// Without an entry the directory's group is as good a guess as any, but root's.
+	if gid := opened.GID(); gid != 0 {
+		owner.GID = gid
+	}
 	return owner
 }
 
