@@ -1,6 +1,9 @@
 package worker
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +11,7 @@ import (
 	"time"
 
 	"quire/internal/event"
+	"quire/internal/runner"
 )
 
 // spooled is a push that waits in the spool, from one commit to another.
@@ -102,5 +106,53 @@ func TestTheOrderOfWaitingPushes(t *testing.T) {
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%s: %s, want %s", c.waiting, got, c.want)
 		}
+	}
+}
+
+// Who may write to the repository's directory can put its record in doubt. The
+// pushes that wait are not lost by it, and other repositories' are taken.
+func TestAPushWaitsWhileNothingSaysWhoRunsIt(t *testing.T) {
+	w := newWorld(t, "")
+	r, other := w.repo("project"), w.repo("other")
+	a, b, c := r.threeCommits()
+	_, d, e := other.threeCommits()
+	record := filepath.Join(r.bare, runner.File)
+	was, err := os.ReadFile(record)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(record, fmt.Appendf(nil, "uid = %d\nrepository = \"/srv/git/elsewhere.git\"\n", os.Geteuid()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(record, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	first := r.spooled(now.Add(time.Millisecond), a, b)
+	r.spooled(now.Add(3*time.Millisecond), b, c) // nothing is left to be found by itself
+	elsewhere := other.spooled(now.Add(2*time.Millisecond), d, e)
+	ended := make(chan string, 1)
+	go func() {
+		out, err := w.quire([]string{"worker", "--once"})
+		if err != nil {
+			out += err.Error()
+		}
+		ended <- out
+	}()
+	w.until("the other repository's push is taken", func() bool { return len(w.runs()) > 0 })
+	if runs := w.runs(); runs[0].PushID != elsewhere.ID {
+		t.Errorf("run 1 is of push %s, not of the other repository's", runs[0].PushID)
+	}
+	if was == nil {
+		err = os.Remove(record)
+	} else {
+		err = os.WriteFile(record, was, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.workerSaid += <-ended
+	if runs := w.waitOver(3); len(runs) != 3 || runs[1].PushID != first.ID {
+		t.Errorf("runs: %+v", runs)
 	}
 }

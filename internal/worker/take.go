@@ -84,7 +84,7 @@ func (w *worker) takeOne(ctx context.Context, name string) error {
 		return err
 	}
 	var other *runner.OtherError
-	if err := runner.Check(p.GitDir); errors.As(err, &other) {
+	if err := runner.Check(p.GitDir); errors.As(err, &other) && other.Runner.Ignored == "" { // else it waits until that is mended
 		w.Log.Error("a push to another user's repository is set aside", "push", p.ID, "error", err)
 		return w.spool.Bad(name, err.Error())
 	} else if err != nil {
