@@ -228,7 +228,8 @@ func TestEveryMemberOfTheGroupIsTried(t *testing.T) {
 	towns(t, func(t *testing.T, b *town) {
 		repo := b.repository("alice", "shared.git", "team")
 		out := b.must("root", "quire", "install", repo)
-		b.says(out, "its pipelines run as alice", "tried as alice: a push is recorded", "tried as bob: a push is recorded")
+		b.says(out, "its pipelines run as alice", "tried as alice: a push is recorded", "tried as bob: a push is recorded",
+			"others than the owner may write to "+repo+" (mode 0775)")
 		b.says(b.must("alice", "quire", "install", repo), "not tried as bob, which only root can do")
 
 		// Somebody named who is not in the group,

@@ -210,6 +210,9 @@ func (e *exam) tryAll(in *installer, path string) {
 	if err != nil || !repo.Hooked() {
 		return // the look at its hook says so
 	}
+	if open := repo.Exposed(); open != "" {
+		e.warn("hook", "chmod g-w,o-w, or +t on the repository's directory, where members need not delete branches", "%s", open)
+	}
 	who, err := runner.Of(repo.GitDir)
 	if err != nil {
 		return // told already

@@ -81,6 +81,9 @@ func (in *installer) install(path string) (installed, error) {
 	if err := in.registry.Add(repo.GitDir, repo.Owner); err != nil {
 		res.Notes = append(res.Notes, fmt.Sprintf("%v: removing the programs will not warn of this repository", err))
 	}
+	if open := repo.Exposed(); open != "" {
+		res.Notes = append(res.Notes, open)
+	}
 	res.Proofs, err = in.prove(repo, owner, who)
 	return res, err
 }
