@@ -33,7 +33,8 @@ const pipelineText = `(local ci (require :quire.ci))
 `
 
 // The mirror's target refuses connections, so it is owed for a day.
-const configText = `linger = "1s"
+const configText = `max_runs_per_repository = 2
+linger = "1s"
 kill_grace = "4s"
 [executor]
 default = "host"
