@@ -70,10 +70,12 @@ func (c Checker) Check(ctx context.Context, claimed event.Push, by account.Accou
 			unread = orElse(unread, closed(gitDir, u.Ref, by))
 			continue
 		}
-		if _, err := repo.Commit(u.Old); ctx.Err() != nil {
-			return event.Push{}, context.Cause(ctx)
-		} else if err != nil {
-			u.Old = strings.Repeat("0", len(u.New)) // it was pruned, or never there
+		if !u.Creates() { // else git would be started to look for no object
+			if _, err := repo.Commit(u.Old); ctx.Err() != nil {
+				return event.Push{}, context.Cause(ctx)
+			} else if err != nil {
+				u.Old = strings.Repeat("0", len(u.New)) // it was pruned, or never there
+			}
 		}
 		p.Updates = append(p.Updates, u)
 	}
