@@ -69,3 +69,47 @@ func TestKeepingRunsCallsNoHook(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Each loose ref is a file that every push reads: the runs' are packed before they
+// are many, and not while a file of packed refs is damaged, which would be written anew.
+func TestRefsOfRunsArePacked(t *testing.T) {
+	f := newFixture(t)
+	r, err := Open(context.Background(), f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	loose := func() int {
+		files, err := os.ReadDir(filepath.Join(f.dir, "refs/quire/runs"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	keep := func(from, to int64) {
+		t.Helper()
+		for n := from; n < to; n++ {
+			if err := r.KeepRuns(map[int64]string{n: f.first}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	keep(1, 100)
+	if n := loose(); n >= looseRuns {
+		t.Errorf("%d of the runs' refs are loose, want fewer than %d", n, looseRuns)
+	}
+	if got := strings.Count(runRefs(t, f.dir), RunRefs); got != 99 {
+		t.Errorf("%d runs are kept, want 99", got)
+	}
+	packed := filepath.Join(f.dir, "packed-refs")
+	if err := os.WriteFile(packed, nil, 0o644); err != nil { // what a power cut leaves
+		t.Fatal(err)
+	}
+	keep(200, 240)
+	if text, err := os.ReadFile(packed); err != nil || len(text) > 0 {
+		t.Errorf("the damaged file was written anew: %q, %v", text, err)
+	}
+	if n := loose(); n < 40 {
+		t.Errorf("%d refs are loose, want the 40 new ones at least", n)
+	}
+}
