@@ -52,6 +52,8 @@ func (b *bench) repositories(objects int) error {
 	for _, args := range [][]string{
 		{"clone", "-q", "--bare", plain, filepath.Join(b.repos, "hooked.git")},
 		{"clone", "-q", plain, b.client()},
+		// As quire install has it.
+		{"-C", filepath.Join(b.repos, "hooked.git"), "config", "transfer.hideRefs", "refs/quire/"},
 	} {
 		if _, err := b.output(b.dir, "git", args...); err != nil {
 			return err
